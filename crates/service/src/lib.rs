@@ -10,6 +10,7 @@ pub mod caller;
 pub mod certificate;
 pub mod component;
 pub mod controller;
+pub mod cron;
 pub mod ctx;
 pub mod db;
 pub mod dns;

@@ -187,7 +187,11 @@ fn library(services: &[&Service], own: &[&str]) -> Result<String> {
     }
     writeln!(out, "];\n")?;
     for service in own {
-        writeln!(out, "#[doc(hidden)]\npub use neargate_api_{service};")?;
+        writeln!(
+            out,
+            "#[doc(hidden)]\npub use neargate_api_{};",
+            names::module(service)
+        )?;
     }
     writeln!(
         out,
@@ -195,7 +199,11 @@ fn library(services: &[&Service], own: &[&str]) -> Result<String> {
          #[macro_export]\nmacro_rules! every_operation {{\n($with:ident) => {{"
     )?;
     for service in own {
-        writeln!(out, "$crate::neargate_api_{service}::operations!($with);")?;
+        writeln!(
+            out,
+            "$crate::neargate_api_{}::operations!($with);",
+            names::module(service)
+        )?;
     }
     writeln!(out, "}};\n}}")?;
     Ok(out)

@@ -6,7 +6,6 @@
 
 use neargate_wire::schema::Service;
 
-mod application_autoscaling;
 mod appmesh;
 mod cloudformation;
 mod codebuild;
@@ -19,7 +18,7 @@ mod xray;
 /// Every service we know, taken or not.
 pub static SERVICES: &[&Service] = &[
     &neargate_api_acm::SERVICE,
-    &application_autoscaling::SERVICE,
+    &neargate_api_application_autoscaling::SERVICE,
     &appmesh::SERVICE,
     &neargate_api_autoscaling::SERVICE,
     &cloudformation::SERVICE,
@@ -48,6 +47,8 @@ pub static SERVICES: &[&Service] = &[
 
 #[doc(hidden)]
 pub use neargate_api_acm;
+#[doc(hidden)]
+pub use neargate_api_application_autoscaling;
 #[doc(hidden)]
 pub use neargate_api_autoscaling;
 #[doc(hidden)]
@@ -86,6 +87,7 @@ pub use neargate_api_sts;
 macro_rules! every_operation {
     ($with:ident) => {
         $crate::neargate_api_acm::operations!($with);
+        $crate::neargate_api_application_autoscaling::operations!($with);
         $crate::neargate_api_autoscaling::operations!($with);
         $crate::neargate_api_cloudwatch::operations!($with);
         $crate::neargate_api_ec2::operations!($with);

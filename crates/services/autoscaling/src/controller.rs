@@ -5,7 +5,7 @@ use crate::activity::{Activity, Ended, KEPT};
 use crate::model::{self, Group, Lifecycle, Member, Place};
 use crate::plan::traffic::{self, Change};
 use crate::plan::{self, Healths, Seen};
-use crate::{ec2, elbv2, launch};
+use crate::{alarms, ec2, elbv2, launch, metrics};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -32,6 +32,8 @@ pub struct Keeper {
     owners: Mutex<HashMap<String, String>>,
     /// See [`crate::Autoscaling`].
     starting: Arc<RwLock<()>>,
+    /// When metrics of the group of a key were last published.
+    published: Mutex<HashMap<String, Timestamp>>,
 }
 
 /// A group and its instances.
@@ -62,6 +64,8 @@ pub enum Action {
         source: String,
         change: Change,
     },
+    /// Make and delete the alarms of its policies.
+    Alarms(String),
     /// The group is deleted and empty.
     Forget(Box<Stored<Group>>),
 }
@@ -72,6 +76,25 @@ impl Keeper {
             house,
             owners: Mutex::default(),
             starting,
+            published: Mutex::default(),
+        }
+    }
+
+    /// Once a minute, the metrics of a group that are collected.
+    fn publish(&self, scope: &Scope, group: &Stored<Group>) {
+        let now = self.house.now();
+        let mut published = self.published.lock();
+        if group.metrics.is_empty() {
+            published.remove(&group.key);
+            return;
+        }
+        let last = published.get(&group.key);
+        if last.is_some_and(|at| now.since(*at) < metrics::PACE) {
+            return;
+        }
+        published.insert(group.key.clone(), now);
+        for datum in metrics::of(group, now) {
+            self.house.metrics.put(scope, datum);
         }
     }
 
@@ -338,8 +361,10 @@ impl Controller for Keeper {
             }
         }
         let Some((scope, group)) = found else {
+            self.published.lock().remove(key);
             return Ok(None);
         };
+        self.publish(&scope, &group);
         let (mut seen, mut asked) = (BTreeMap::new(), Vec::new());
         for id in group.instances.keys() {
             let found = self.house.db.get_key::<Instance>(&of(&scope, id)).await?;
@@ -412,12 +437,23 @@ impl Controller for Keeper {
         }
         let look_at = looks.then(|| now + TRAFFIC_PACE);
         let is_empty = view.group.instances.is_empty() && view.group.launches.is_empty();
-        if view.group.deleting && is_empty {
+        let has_alarms = alarms::are_due(&view.group);
+        if view.group.deleting && is_empty && !has_alarms {
             actions.push(Action::Forget(Box::new(view.group.clone())));
+        }
+        let publish_at = (!view.group.metrics.is_empty()).then(|| now + metrics::PACE);
+        // Last: nothing else waits for CloudWatch.
+        if has_alarms {
+            actions.push(Action::Alarms(key()));
         }
         Plan {
             actions,
-            wake_at: step.wake_at.into_iter().chain(look_at).min(),
+            wake_at: step
+                .wake_at
+                .into_iter()
+                .chain(look_at)
+                .chain(publish_at)
+                .min(),
             reason: "what was written is carried out",
         }
     }
@@ -439,6 +475,10 @@ impl Controller for Keeper {
                 source,
                 change,
             } => self.traffic(&key, &source, change).await,
+            Action::Alarms(key) => {
+                alarms::settle(&self.house, &key).await?;
+                Ok(Applied::Done)
+            }
             Action::Forget(group) => {
                 let tx = self.house.db.tx().delete(&group);
                 Ok(match tx.commit().await? {

@@ -4,14 +4,15 @@
 //! (`neargate_service::instance`) to see what becomes of them.
 
 mod activity;
+mod alarms;
 mod api;
 mod controller;
-mod cron;
 mod ec2;
 mod elbv2;
 mod error;
 mod hook;
 mod launch;
+mod metrics;
 mod model;
 mod plan;
 mod refresh;
@@ -95,10 +96,10 @@ const OF_NOTIFICATIONS: &str = "kept and shown; nothing is published to SNS yet"
 const OF_SOURCES: &str = "target groups of Elastic Load Balancing; there are no Classic Load \
     Balancers and no VPC Lattice: they are refused";
 const OF_HOOKS: &str = "nothing is told to the notification target, nor to EventBridge, yet";
-const OF_POLICIES: &str = "policies of simple and step scaling act when ExecutePolicy is called; \
-    target tracking and predictive scaling are kept and shown, and are acted on when CloudWatch is \
-    there";
-const OF_METRICS: &str = "kept and shown; no metrics are published yet";
+const OF_POLICIES: &str = "predictive scaling is kept and shown, and does nothing; \
+    ASGAverageCPUUtilizationHighResolution is refused";
+const OF_METRICS: &str =
+    "those of warm pools are kept and shown, and are not published: there are none";
 
 /// Which operations are served, and how completely.
 fn table(autoscaling: Arc<Autoscaling>) -> OperationTable<Autoscaling> {

@@ -11,6 +11,7 @@ use crate::schedule::Scheduled;
 use neargate_api_autoscaling as api;
 use neargate_base::Timestamp;
 use neargate_service::db::{self, Resource};
+use neargate_service::scaling::own_alarm::OwnAlarm;
 use neargate_service::{Scope, Stored, scaling};
 use neargate_wire::json::Json;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,9 @@ pub struct Group {
     /// By identifier.
     #[serde(default)]
     pub traffic_sources: BTreeMap<String, TrafficSource>,
+    /// Names of alarms that nobody wants any more, to be deleted.
+    #[serde(default)]
+    pub unwanted_alarms: BTreeSet<String>,
     /// The newest last.
     #[serde(default)]
     pub refreshes: Vec<Refresh>,
@@ -156,6 +160,9 @@ pub struct Tag {
 pub struct Policy {
     pub id: String,
     pub asked: Json<api::PutScalingPolicyInput>,
+    /// The alarms that it owns.
+    #[serde(default)]
+    pub alarms: Vec<OwnAlarm>,
 }
 
 /// A load balancer or target group of a group.
@@ -309,6 +316,29 @@ impl Group {
                 self.id, self.name
             ),
         )
+    }
+
+    pub fn policy_arn(&self, scope: &Scope, name: &str, policy: &Policy) -> String {
+        scope.arn(
+            "autoscaling",
+            format!(
+                "scalingPolicy:{}:autoScalingGroupName/{}:policyName/{name}",
+                policy.id, self.name
+            ),
+        )
+    }
+
+    /// Takes the policy's alarms away from it: they are to be deleted.
+    pub fn abandon_alarms(&mut self, policy: &mut Policy) {
+        let names = policy.alarms.drain(..).map(|alarm| alarm.name);
+        self.unwanted_alarms.extend(names);
+    }
+
+    /// It is being deleted: its policies and their alarms go.
+    pub fn abandon_policies(&mut self) {
+        for mut policy in std::mem::take(&mut self.policies).into_values() {
+            self.abandon_alarms(&mut policy);
+        }
     }
 
     /// The zones of its places, each once.

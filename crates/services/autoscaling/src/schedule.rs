@@ -2,8 +2,8 @@
 //! (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-scheduled-scaling.html>):
 //! sizes that a group gets at a time, once or again and again.
 
-use crate::cron::Cron;
 use neargate_base::Timestamp;
+use neargate_service::cron::Cron;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,8 @@ use neargate_service::{AwsError, Committed, Ctx};
 use neargate_wire::structure::Unit;
 use std::sync::Arc;
 
-/// A group without instances goes at once; with force, its instances go first.
+/// A group without instances goes at once, but for the alarms of its policies, which the controller
+/// deletes first; with force, its instances go before.
 pub async fn delete_auto_scaling_group(
     _: Arc<Autoscaling>,
     cx: Ctx,
@@ -30,8 +31,12 @@ pub async fn delete_auto_scaling_group(
             _ => {}
         }
         let is_empty = read.instances.is_empty() && read.launches.is_empty();
+        let mut group = read.value.clone();
+        group.abandon_policies();
+        group.deleting = true;
         let tx = match (is_empty, force) {
-            (true, _) => cx.db().tx().delete(&read),
+            (true, _) if group.unwanted_alarms.is_empty() => cx.db().tx().delete(&read),
+            (true, _) => cx.db().tx().update(&read, &group),
             (false, false) => {
                 let goes_on = |m: &crate::model::Member| m.activity.is_some();
                 let busy = !read.launches.is_empty() || read.instances.values().all(goes_on);
@@ -41,12 +46,10 @@ pub async fn delete_auto_scaling_group(
                 });
             }
             (false, true) => {
-                let mut group = read.value.clone();
                 let who = "a user request force deleted AutoScalingGroup";
                 let reason = sentence::resized(cx.now(), who, group.desired, 0);
                 group.reasons.push(reason);
                 (group.min, group.max, group.desired) = (0, 0, 0);
-                group.deleting = true;
                 cx.db().tx().update(&read, &group)
             }
         };

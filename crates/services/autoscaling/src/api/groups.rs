@@ -95,6 +95,7 @@ pub async fn create_auto_scaling_group(
             input.traffic_sources.as_deref(),
         )
         .await?,
+        unwanted_alarms: BTreeSet::new(),
         refreshes: Vec::new(),
         deleting: false,
         instances: BTreeMap::new(),

@@ -1,11 +1,16 @@
 //! Scaling policies
 //! (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-scaling-simple-step.html>). Those of
-//! single and of graded steps act when they are executed; what tracks a target is kept.
+//! single and of graded steps act when they are executed, by a caller or by CloudWatch for an alarm;
+//! those that track a target own the alarms that execute them.
 
 use super::{PAGE, all, capacity, change, find, paged, size, text};
-use crate::model::{Group, Policy};
-use crate::{Autoscaling, error};
+use crate::model::{self, Group, Policy};
+use crate::plan::policy::{Executed, kind, steps, wanted};
+use crate::{Autoscaling, alarms, error};
 use neargate_api_autoscaling as api;
+use neargate_service::identity::Kind as PrincipalKind;
+use neargate_service::scaling::adjust::{self, AdjustmentType, InvalidSteps};
+use neargate_service::scaling::own_alarm;
 use neargate_service::{AwsError, Ctx};
 use neargate_wire::json::Json;
 use neargate_wire::structure::Unit;
@@ -13,11 +18,6 @@ use std::sync::Arc;
 
 /// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html>).
 const MAX_POLICIES: usize = 50;
-pub(super) const ADJUSTMENTS: [&str; 3] = [
-    "ChangeInCapacity",
-    "ExactCapacity",
-    "PercentChangeInCapacity",
-];
 const TYPES: [&str; 4] = [
     "SimpleScaling",
     "StepScaling",
@@ -25,20 +25,16 @@ const TYPES: [&str; 4] = [
     "PredictiveScaling",
 ];
 
-fn kind(asked: &api::PutScalingPolicyInput) -> &str {
-    asked.policy_type.as_deref().unwrap_or("SimpleScaling")
-}
-
 pub async fn put_scaling_policy(
     _: Arc<Autoscaling>,
     cx: Ctx,
     input: api::PutScalingPolicyInput,
 ) -> Result<api::PutScalingPolicyOutput, AwsError> {
     check(&input)?;
-    let name = &input.policy_name;
-    let arn = change(&cx, &input.auto_scaling_group_name, |group| {
-        let before = group.policies.get(name);
-        if let Some(before) = before
+    let (name, group) = (&input.policy_name, &input.auto_scaling_group_name);
+    let put = change(&cx, group, |group| {
+        let before = group.policies.remove(name);
+        if let Some(before) = &before
             && kind(&before.asked) != kind(&input)
         {
             return Err(error::validation(format!(
@@ -51,18 +47,110 @@ pub async fn put_scaling_policy(
                 MAX_POLICIES,
             ));
         }
-        let policy = Policy {
-            id: before.map_or_else(|| cx.house.rng.uuid(), |b| b.id.clone()),
+        check_target(group, &input)?;
+        let mut policy = before.clone().unwrap_or_else(|| Policy {
+            id: cx.house.rng.uuid(),
             asked: Json(input.clone()),
-        };
-        let arn = arn(&cx, group, name, &policy);
-        group.policies.insert(name.clone(), policy);
-        Ok(arn)
+            alarms: Vec::new(),
+        });
+        let tracked = input.target_tracking_configuration.as_ref();
+        let is_same = before
+            .as_ref()
+            .map(|b| b.asked.target_tracking_configuration.as_ref());
+        if is_same != Some(tracked) {
+            group.abandon_alarms(&mut policy);
+            if let Some(tracked) = tracked {
+                let shrinks = tracked.disable_scale_in != Some(true);
+                policy.alarms = own_alarm::named(&group.name, shrinks, || cx.house.rng.uuid());
+            }
+        }
+        policy.asked = Json(input.clone());
+        let arn = group.policy_arn(&cx.scope, name, &policy);
+        group.policies.insert(name.clone(), policy.clone());
+        Ok((arn, policy, before))
     });
+    let (arn, policy, before) = put.await?;
+    if !policy.alarms.is_empty() || before.as_ref().is_some_and(|b| !b.alarms.is_empty()) {
+        let key = model::key::<Group>(&cx.scope, group);
+        if let Err(why) = alarms::settle(&cx.house, &key).await {
+            undo(&cx, group, name, &policy, before).await?;
+            return Err(error::validation(why.message));
+        }
+    }
     Ok(api::PutScalingPolicyOutput {
-        policy_arn: Some(arn.await?),
-        alarms: Some(vec![]),
+        policy_arn: Some(arn),
+        alarms: Some(alarms::shown(&cx.scope, &policy)),
     })
+}
+
+/// CloudWatch does not take the alarms of a policy: it is as it was before.
+async fn undo(
+    cx: &Ctx,
+    group: &str,
+    name: &str,
+    policy: &Policy,
+    before: Option<Policy>,
+) -> Result<(), AwsError> {
+    let undo = change(cx, group, |group| {
+        if group
+            .policies
+            .get(name)
+            .is_none_or(|p| p.asked != policy.asked)
+        {
+            return Ok(());
+        }
+        group.abandon_alarms(&mut policy.clone());
+        match &before {
+            Some(before) => {
+                for own in &before.alarms {
+                    group.unwanted_alarms.remove(&own.name);
+                }
+                group.policies.insert(name.to_owned(), before.clone());
+            }
+            None => {
+                group.policies.remove(name);
+            }
+        }
+        Ok(())
+    });
+    // A group that goes meanwhile takes its policies along.
+    match undo.await {
+        Err(e) if e.status < 500 => Ok(()),
+        other => other,
+    }
+}
+
+/// What a policy that tracks a target asks of its group.
+fn check_target(group: &Group, asked: &api::PutScalingPolicyInput) -> Result<(), AwsError> {
+    let Some(tracked) = &asked.target_tracking_configuration else {
+        return Ok(());
+    };
+    let metric = |t: &api::TargetTrackingConfiguration| {
+        (
+            t.predefined_metric_specification.clone(),
+            t.customized_metric_specification.clone(),
+        )
+    };
+    let others = group.policies.values();
+    let mut others = others.filter_map(|p| p.asked.target_tracking_configuration.as_ref());
+    if others.any(|other| metric(other) == metric(tracked)) {
+        return Err(error::validation(
+            "Only one TargetTrackingScaling policy for a given metric specification is allowed.",
+        ));
+    }
+    let predefined = tracked.predefined_metric_specification.as_ref();
+    let Some(label) = predefined.and_then(|p| p.resource_label.as_deref()) else {
+        return Ok(());
+    };
+    let target_group = label.find("targetgroup/").map_or("", |at| &label[at..]);
+    let is_attached = |arn: &String| arn.ends_with(&format!(":{target_group}"));
+    match group.traffic_sources.keys().any(is_attached) {
+        true => Ok(()),
+        false => Err(error::validation(format!(
+            "The load balancer or target group of the resource label {label} is not attached to the \
+             Auto Scaling group"
+        ))),
+    }
 }
 
 fn check(input: &api::PutScalingPolicyInput) -> Result<(), AwsError> {
@@ -79,7 +167,7 @@ fn check(input: &api::PutScalingPolicyInput) -> Result<(), AwsError> {
                 "AdjustmentType is required for policies of type {kind}"
             )));
         }
-        Some(given) if adjusts && !ADJUSTMENTS.contains(&given) => {
+        Some(given) if adjusts && AdjustmentType::parse(given).is_none() => {
             return Err(error::validation(format!(
                 "{given} is not a valid AdjustmentType"
             )));
@@ -118,12 +206,12 @@ fn check(input: &api::PutScalingPolicyInput) -> Result<(), AwsError> {
             })?;
             let one = given.predefined_metric_specification.is_some()
                 != given.customized_metric_specification.is_some();
-            match one {
-                true => Ok(()),
-                false => Err(error::validation(
+            if !one {
+                return Err(error::validation(
                     "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification is required.",
-                )),
+                ));
             }
+            check_tracked(given)
         }
         "PredictiveScaling" if input.predictive_scaling_configuration.is_none() => {
             Err(error::validation(
@@ -134,44 +222,54 @@ fn check(input: &api::PutScalingPolicyInput) -> Result<(), AwsError> {
     }
 }
 
-/// Steps neither overlap nor leave a gap.
-fn check_steps(steps: &[api::StepAdjustment]) -> Result<(), AwsError> {
-    let mut bounds: Vec<(f64, f64)> = steps
-        .iter()
-        .map(|s| {
-            (
-                s.metric_interval_lower_bound.unwrap_or(f64::NEG_INFINITY),
-                s.metric_interval_upper_bound.unwrap_or(f64::INFINITY),
-            )
-        })
-        .collect();
-    bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
-    if bounds.iter().any(|(lower, upper)| lower >= upper) {
-        return Err(error::validation(
-            "MetricIntervalLowerBound must be less than the MetricIntervalUpperBound",
-        ));
-    }
-    for pair in bounds.windows(2) {
-        if pair[0].1 > pair[1].0 {
-            return Err(error::validation("StepAdjustment intervals can't overlap"));
+/// The steps, which neither overlap nor leave a gap.
+fn check_steps(given: &[api::StepAdjustment]) -> Result<(), AwsError> {
+    let why = match adjust::check(&steps(given)) {
+        Ok(()) => return Ok(()),
+        Err(InvalidSteps::Reversed) => {
+            "MetricIntervalLowerBound must be less than the MetricIntervalUpperBound"
         }
-        if pair[0].1 < pair[1].0 {
-            return Err(error::validation(
-                "There can be no gap between StepAdjustment intervals",
-            ));
-        }
-    }
-    Ok(())
+        Err(InvalidSteps::Overlap) => "StepAdjustment intervals can't overlap",
+        Err(InvalidSteps::Gap) => "There can be no gap between StepAdjustment intervals",
+    };
+    Err(error::validation(why))
 }
 
-fn arn(cx: &Ctx, group: &Group, name: &str, policy: &Policy) -> String {
-    cx.arn(
-        "autoscaling",
-        format!(
-            "scalingPolicy:{}:autoScalingGroupName/{}:policyName/{name}",
-            policy.id, group.name
-        ),
-    )
+/// The metric and target of a policy that tracks one.
+fn check_tracked(given: &api::TargetTrackingConfiguration) -> Result<(), AwsError> {
+    if !(given.target_value.is_finite() && given.target_value > 0.0) {
+        return Err(error::validation("TargetValue must be greater than zero"));
+    }
+    let Some(predefined) = &given.predefined_metric_specification else {
+        let custom = given.customized_metric_specification.as_ref();
+        let is_whole = custom.is_some_and(|c| {
+            c.metrics.as_ref().is_some_and(|m| !m.is_empty())
+                || (c.metric_name.is_some() && c.namespace.is_some() && c.statistic.is_some())
+        });
+        return match is_whole {
+            true => Ok(()),
+            false => Err(error::validation(
+                "MetricName, Namespace and Statistic are required for a customized metric.",
+            )),
+        };
+    };
+    let metric = predefined.predefined_metric_type.as_str();
+    match (metric, predefined.resource_label.as_deref()) {
+        ("ALBRequestCountPerTarget", None) => Err(error::validation(format!(
+            "ResourceLabel is required for the predefined metric type {metric}"
+        ))),
+        ("ALBRequestCountPerTarget", Some(label)) => match label.split('/').count() {
+            6 if label.starts_with("app/") && label.contains("/targetgroup/") => Ok(()),
+            _ => Err(error::validation(format!(
+                "Invalid resource label '{label}' for the predefined metric type {metric}"
+            ))),
+        },
+        ("ASGAverageCPUUtilizationHighResolution", _) => Err(error::unsupported(metric)),
+        (_, Some(_)) => Err(error::validation(format!(
+            "ResourceLabel is not supported for the predefined metric type {metric}"
+        ))),
+        (_, None) => Ok(()),
+    }
 }
 
 pub async fn describe_policies(
@@ -190,11 +288,11 @@ pub async fn describe_policies(
     let mut found = Vec::new();
     for group in &groups {
         for (name, policy) in &group.policies {
-            let arn = arn(&cx, group, name, policy);
+            let arn = group.policy_arn(&cx.scope, name, policy);
             let named = names.is_empty() || names.contains(name) || names.contains(&arn);
             let typed = types.is_empty() || types.iter().any(|t| t == kind(&policy.asked));
             if named && typed {
-                found.push(shown(policy, arn));
+                found.push(shown(&cx, policy, arn));
             }
         }
     }
@@ -203,14 +301,20 @@ pub async fn describe_policies(
         format!("{}/{}", of(&p.auto_scaling_group_name), of(&p.policy_name))
     };
     found.sort_by_key(position);
-    let found = paged(found, input.next_token.as_deref(), limit, position)?;
+    let mut found = paged(found, input.next_token.as_deref(), limit, position)?;
+    for policy in &mut found.items {
+        let tracks = policy.target_tracking_configuration.is_some();
+        if let Some(arn) = policy.policy_arn.as_ref().filter(|_| !tracks) {
+            policy.alarms = Some(alarms::of_action(&cx.house, &cx.scope, arn).await?);
+        }
+    }
     Ok(api::DescribePoliciesOutput {
         scaling_policies: Some(found.items),
         next_token: found.next_token,
     })
 }
 
-fn shown(policy: &Policy, arn: String) -> api::ScalingPolicy {
+fn shown(cx: &Ctx, policy: &Policy, arn: String) -> api::ScalingPolicy {
     let asked = policy.asked.0.clone();
     let graded = kind(&asked) == "StepScaling";
     api::ScalingPolicy {
@@ -228,7 +332,7 @@ fn shown(policy: &Policy, arn: String) -> api::ScalingPolicy {
             .metric_aggregation_type
             .or_else(|| graded.then(|| "Average".into())),
         estimated_instance_warmup: asked.estimated_instance_warmup,
-        alarms: Some(vec![]),
+        alarms: Some(alarms::shown(&cx.scope, policy)),
         target_tracking_configuration: asked.target_tracking_configuration,
         enabled: Some(asked.enabled.unwrap_or(true)),
         predictive_scaling_configuration: asked.predictive_scaling_configuration,
@@ -248,7 +352,7 @@ async fn named(
     for group in &groups {
         for (name, stored) in &group.policies {
             let by_name = name == policy && !policy.starts_with("arn:");
-            if by_name || arn(cx, group, name, stored) == policy {
+            if by_name || group.policy_arn(&cx.scope, name, stored) == policy {
                 return Ok((group.name.clone(), name.clone()));
             }
         }
@@ -273,10 +377,17 @@ pub async fn delete_policy(
     )
     .await?;
     change(&cx, &group, |group| {
-        group.policies.remove(&name);
+        if let Some(mut gone) = group.policies.remove(&name) {
+            group.abandon_alarms(&mut gone);
+        }
         Ok(())
     })
     .await?;
+    // The controller goes on with it where this fails.
+    let key = model::key::<Group>(&cx.scope, &group);
+    if let Err(error) = alarms::settle(&cx.house, &key).await {
+        tracing::warn!(%error, "alarms of a deleted policy are there for longer");
+    }
     Ok(Unit)
 }
 
@@ -291,115 +402,50 @@ pub async fn execute_policy(
         &input.policy_name,
     )
     .await?;
+    // CloudWatch does it for an alarm whose action the policy is.
+    let by_alarm = cx.principal.kind == PrincipalKind::Service;
+    let lows = match by_alarm {
+        true => {
+            let group = find(&cx, &group).await?;
+            alarms::lows(&cx.house, &cx.scope, &group).await?
+        }
+        false => Vec::new(),
+    };
     change(&cx, &group, |group| {
         let found = group.policies.get(&name).cloned();
         let policy = found.ok_or_else(|| error::policy_not_found(&name))?;
         let asked = &policy.asked.0;
-        let by = match kind(asked) {
-            "SimpleScaling" => asked.scaling_adjustment.unwrap_or(0),
-            "StepScaling" => step(asked, &input)?,
-            other => {
-                return Err(error::validation(format!(
-                    "Policies of type {other} cannot be executed"
-                )));
-            }
+        let executed = Executed {
+            by_alarm,
+            metric_value: input.metric_value,
+            breach_threshold: input.breach_threshold,
+            lows: &lows,
+            now: cx.now(),
         };
-        if asked.enabled == Some(false) {
+        let count = wanted(group, asked, &executed)?;
+        let is_enabled = asked.enabled != Some(false);
+        if by_alarm && (!is_enabled || group.is_suspended("AlarmNotification")) {
+            return Ok(());
+        }
+        if !is_enabled {
             return Err(error::validation(format!(
                 "The policy {name} is not enabled"
             )));
         }
-        if input.honor_cooldown == Some(true) {
+        // Others wait for instances to warm up instead.
+        let is_simple = kind(asked) == "SimpleScaling";
+        if is_simple && (by_alarm || input.honor_cooldown == Some(true)) {
             let own = asked.cooldown.and_then(|n| u32::try_from(n).ok());
             let cooldown = own.unwrap_or(group.settings.cooldown_seconds);
             capacity::check_calm(group, cooldown, cx.now())?;
         }
-        let count = adjusted(group, asked, by);
-        let who = format!("a user request executed policy {name}");
+        let who = match by_alarm {
+            true => format!("a monitor alarm in state ALARM triggered policy {name}"),
+            false => format!("a user request executed policy {name}"),
+        };
         capacity::resize(group, count, &who, cx.now());
         Ok(())
     })
     .await?;
     Ok(Unit)
-}
-
-/// The step that the metric's distance from its threshold falls into.
-fn step(
-    asked: &api::PutScalingPolicyInput,
-    input: &api::ExecutePolicyInput,
-) -> Result<i32, AwsError> {
-    let (Some(value), Some(threshold)) = (input.metric_value, input.breach_threshold) else {
-        return Err(error::validation(
-            "MetricValue and BreachThreshold are required for policies of type StepScaling",
-        ));
-    };
-    let distance = value - threshold;
-    let mut steps = asked.step_adjustments.iter().flatten();
-    let fits = |s: &&api::StepAdjustment| {
-        let lower = s.metric_interval_lower_bound.unwrap_or(f64::NEG_INFINITY);
-        let upper = s.metric_interval_upper_bound.unwrap_or(f64::INFINITY);
-        // Above the threshold a step has its lower bound, below it its upper one.
-        match distance >= 0.0 {
-            true => lower <= distance && distance < upper,
-            false => lower < distance && distance <= upper,
-        }
-    };
-    let found = steps.find(fits).map(|s| s.scaling_adjustment);
-    found.ok_or_else(|| {
-        error::validation("There is no StepAdjustment for this MetricValue and BreachThreshold")
-    })
-}
-
-/// The desired capacity that an adjustment leads to, within the group's bounds.
-fn adjusted(group: &Group, asked: &api::PutScalingPolicyInput, by: i32) -> u32 {
-    let now = i64::from(group.desired);
-    let by = i64::from(by);
-    let wanted = match asked.adjustment_type.as_deref() {
-        Some("ExactCapacity") => by,
-        Some("PercentChangeInCapacity") => now + percent(now, by, asked),
-        _ => now + by,
-    };
-    let bounded = wanted.clamp(i64::from(group.min), i64::from(group.max));
-    u32::try_from(bounded).unwrap_or(group.desired)
-}
-
-/// Less than one is one, more is rounded down; and at least the least magnitude.
-fn percent(now: i64, by: i64, asked: &api::PutScalingPolicyInput) -> i64 {
-    let exact = now * by;
-    let change = match exact {
-        1..=99 => 1,
-        -99..=-1 => -1,
-        _ => exact / 100,
-    };
-    let least = asked.min_adjustment_magnitude.or(asked.min_adjustment_step);
-    let least = i64::from(least.unwrap_or(0));
-    match by >= 0 {
-        true => change.max(least),
-        false => change.min(-least),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentages_are_rounded_as_documented() {
-        let asked = api::PutScalingPolicyInput::default();
-        for (now, by, expected) in [
-            (10, 10, 1),
-            (10, 15, 1),
-            (10, 1, 1),
-            (10, -1, -1),
-            (25, -30, -7),
-            (0, 50, 0),
-        ] {
-            assert_eq!(percent(now, by, &asked), expected, "{by} % of {now}");
-        }
-        let least = api::PutScalingPolicyInput {
-            min_adjustment_magnitude: Some(2),
-            ..asked
-        };
-        assert_eq!((percent(4, 25, &least), percent(4, -25, &least)), (2, -2));
-    }
 }

@@ -1,11 +1,11 @@
 //! Scheduled actions.
 
 use super::{PAGE, all, change, find, number, paged, size, text};
-use crate::cron::{Cron, Invalid};
 use crate::model::Group;
 use crate::schedule::Scheduled;
 use crate::{Autoscaling, error};
 use neargate_api_autoscaling as api;
+use neargate_service::cron::{Cron, Invalid};
 use neargate_service::{AwsError, Ctx};
 use neargate_wire::structure::Unit;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
 //! What there is to choose from.
 
 use super::groups::POLICIES;
-use super::{notifications, policies, text};
+use super::{notifications, text};
 use crate::Autoscaling;
 use crate::hook::Transition;
 use neargate_api_autoscaling as api;
+use neargate_service::scaling::adjust::AdjustmentType;
 use neargate_service::{AwsError, Ctx};
 use neargate_wire::structure::Unit;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ pub async fn describe_adjustment_types(
     _: Ctx,
     _: Unit,
 ) -> Result<api::DescribeAdjustmentTypesOutput, AwsError> {
-    let adjustment = |name| api::AdjustmentType {
-        adjustment_type: text(name),
+    let adjustment = |one: AdjustmentType| api::AdjustmentType {
+        adjustment_type: text(one.as_str()),
     };
     Ok(api::DescribeAdjustmentTypesOutput {
-        adjustment_types: Some(policies::ADJUSTMENTS.map(adjustment).into()),
+        adjustment_types: Some(AdjustmentType::ALL.map(adjustment).into()),
     })
 }
 

@@ -7,6 +7,7 @@
 mod health;
 mod members;
 mod places;
+pub mod policy;
 mod refresh;
 mod scale;
 pub mod traffic;

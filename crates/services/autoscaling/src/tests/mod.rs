@@ -5,6 +5,7 @@ mod errors;
 mod hooks;
 mod keeping;
 mod members;
+mod policies;
 mod refreshes;
 mod schedules;
 mod sizes;
@@ -16,6 +17,7 @@ use crate::Autoscaling;
 use crate::controller::{Action, Keeper};
 use crate::model::{self, Group};
 use neargate_api_autoscaling::{self as api, ops};
+use neargate_api_cloudwatch as cloudwatch_api;
 use neargate_api_ec2 as ec2_api;
 use neargate_api_elbv2 as elbv2_api;
 use neargate_service::controller::{Applied, Controller};
@@ -39,6 +41,8 @@ struct Fake {
     tags: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     /// The states of targets of the one target group there is.
     targets: Mutex<BTreeMap<String, String>>,
+    /// CloudWatch's.
+    alarms: Mutex<BTreeMap<String, cloudwatch_api::PutMetricAlarmInput>>,
 }
 
 type Answer<T> = Result<T, AwsError>;
@@ -255,6 +259,33 @@ async fn describe_target_health(
     })
 }
 
+async fn put_metric_alarm(
+    fake: Arc<Fake>,
+    _: Ctx,
+    input: cloudwatch_api::PutMetricAlarmInput,
+) -> Answer<neargate_wire::structure::Unit> {
+    fake.alarms.lock().insert(input.alarm_name.clone(), input);
+    Ok(neargate_wire::structure::Unit)
+}
+
+async fn delete_alarms(
+    fake: Arc<Fake>,
+    _: Ctx,
+    input: cloudwatch_api::DeleteAlarmsInput,
+) -> Answer<neargate_wire::structure::Unit> {
+    let mut alarms = fake.alarms.lock();
+    alarms.retain(|name, _| !input.alarm_names.contains(name));
+    Ok(neargate_wire::structure::Unit)
+}
+
+async fn describe_alarms(
+    _: Arc<Fake>,
+    _: Ctx,
+    _: cloudwatch_api::DescribeAlarmsInput,
+) -> Answer<cloudwatch_api::DescribeAlarmsOutput> {
+    Ok(Default::default())
+}
+
 /// An account's Auto Scaling in a region.
 struct Place {
     lab: Lab,
@@ -281,7 +312,12 @@ fn place() -> Place {
         .on(elbv2_api::ops::RegisterTargets, register_targets)
         .on(elbv2_api::ops::DeregisterTargets, deregister_targets)
         .on(elbv2_api::ops::DescribeTargetHealth, describe_target_health);
-    let services: Vec<Arc<dyn Service>> = vec![Arc::new(ec2), Arc::new(elbv2)];
+    let cloudwatch = OperationTable::new(&cloudwatch_api::SERVICE, fake.clone())
+        .on(cloudwatch_api::ops::PutMetricAlarm, put_metric_alarm)
+        .on(cloudwatch_api::ops::DeleteAlarms, delete_alarms)
+        .on(cloudwatch_api::ops::DescribeAlarms, describe_alarms);
+    let services: Vec<Arc<dyn Service>> =
+        vec![Arc::new(ec2), Arc::new(elbv2), Arc::new(cloudwatch)];
     lab.house.caller.connect(services);
     Place {
         cx: lab.cx(),
