@@ -1,6 +1,7 @@
 //! Every service, and how completely each of its operations is served.
 
 use neargate_acm::Acm;
+use neargate_application_autoscaling::ApplicationAutoscaling;
 use neargate_autoscaling::Autoscaling;
 use neargate_blob::Extents;
 use neargate_cloudwatch::CloudWatch;
@@ -38,6 +39,7 @@ pub fn components(
         logs.clone(),
         ec2.clone(),
         Arc::new(Autoscaling::default()),
+        Arc::<ApplicationAutoscaling>::default(),
         elbv2.clone(),
         Arc::new(CloudWatch::new(metrics)),
         Arc::new(Acm),
