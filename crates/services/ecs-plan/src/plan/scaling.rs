@@ -107,6 +107,21 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
 }
 
+/// `CapacityProviderReservation`, in percent. Of nothing, all is needed; where something waits, twice
+/// of that.
+pub fn reservation(view: &View) -> f64 {
+    let counts = |m: &&Machine| matches!(m.life, Life::Starts | Life::InService);
+    let has = count(view.machines.iter().filter(counts));
+    let is_busy = |m: &&Machine| m.registered.as_ref().is_some_and(|r| r.tasks > 0);
+    let busy = count(view.machines.iter().filter(counts).filter(is_busy));
+    let needed = busy + needed(&view.waiting, view.size);
+    match (needed, has) {
+        (0, 0) => 100.0,
+        (_, 0) => 200.0,
+        (needed, has) => f64::from(needed) / f64::from(has) * 100.0,
+    }
+}
+
 /// What is to be done now.
 pub fn plan(view: &View, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
@@ -281,6 +296,19 @@ mod tests {
             life: Life::Starts,
             registered: None,
             ..machine(id, 0)
+        }
+    }
+
+    #[test]
+    fn a_reservation_is_what_is_needed_of_what_there_is() {
+        let busy = || vec![machine("a", 1), machine("b", 0)];
+        for (machines, waiting, expected) in [
+            (vec![], 0, 100.0),
+            (vec![], 3, 200.0),
+            (busy(), 0, 50.0),
+            (busy(), 4, 150.0),
+        ] {
+            assert_eq!(reservation(&view(2, machines, waiting)), expected);
         }
     }
 

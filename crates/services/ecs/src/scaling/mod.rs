@@ -11,6 +11,7 @@ use crate::plan::scaling;
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
+use neargate_service::metrics::Datum;
 use neargate_service::{AwsError, House, Resource, Scope};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -22,6 +23,9 @@ pub use view::Seen;
 const REST: Duration = Duration::from_millis(250);
 /// Between two heartbeats of an instance that is being emptied: a fraction of its hook's time.
 const HEARTBEAT: Duration = Duration::from_secs(3_600);
+
+/// Between two readings of a provider's reservation.
+const PUBLISH: Duration = Duration::from_secs(60);
 
 /// Scales the groups of capacity providers.
 #[derive(Debug)]
@@ -73,6 +77,28 @@ impl Scaling {
             ecs,
             house,
             known: Mutex::default(),
+        }
+    }
+
+    /// How much of the group the tasks need, as CloudWatch has it.
+    fn publish(&self, seen: &Seen, now: Timestamp) {
+        if !seen.view.asked.scales {
+            return;
+        }
+        let value = scaling::reservation(&seen.view);
+        for cluster in &seen.clusters {
+            let datum = Datum::new(
+                "AWS/ECS/ManagedScaling",
+                "CapacityProviderReservation",
+                &[
+                    ("CapacityProviderName", &*seen.provider),
+                    ("ClusterName", &**cluster),
+                ],
+                "Percent",
+                value,
+                now,
+            );
+            self.house.metrics.put(&seen.scope, datum);
         }
     }
 }
@@ -136,6 +162,7 @@ impl Controller for Scaling {
         let known = known.entry(key.to_owned()).or_default();
         let now = self.house.now();
         if let Some(seen) = &mut seen {
+            self.publish(seen, now);
             seen.view.low_since = known.low_since;
             let is_low = scaling::plan(&seen.view, now).is_low;
             known.low_since = is_low.then(|| known.low_since.unwrap_or(now));
@@ -187,9 +214,10 @@ impl Controller for Scaling {
             action,
         };
         let beat = (!seen.emptied().is_empty()).then(|| now + HEARTBEAT);
+        let publish = seen.view.asked.scales.then(|| now + PUBLISH);
         Plan {
             actions: actions.into_iter().map(of).collect(),
-            wake_at: plan.wake_at.into_iter().chain(beat).min(),
+            wake_at: plan.wake_at.into_iter().chain(beat).chain(publish).min(),
             reason: "a capacity provider and its group",
         }
     }

@@ -22,6 +22,8 @@ pub struct Seen {
     pub(super) scope: Scope,
     pub(super) group: String,
     pub(super) view: View,
+    /// The names of the clusters that use the provider.
+    pub(super) clusters: Vec<String>,
     /// Keys of container instances of the group that are not the provider's yet.
     pub(super) foreign: Vec<String>,
     pub(super) unmarked: bool,
@@ -152,6 +154,7 @@ pub(super) async fn view(
             size,
             low_since: None,
         },
+        clusters: clusters.iter().map(|c| c.name.clone()).collect(),
         foreign: if is_used { foreign } else { Vec::new() },
         unmarked: provider.active && !is_deleting && !group::is_marked(&found),
         wants_hook: is_used && drains,
