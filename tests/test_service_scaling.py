@@ -16,6 +16,7 @@ OF = {
     "ResourceId": RESOURCE,
     "ScalableDimension": "ecs:service:DesiredCount",
 }
+METRIC = {"Namespace": "Shop", "MetricName": "Load", "Dimensions": [{"Name": "Service", "Value": "web"}]}
 
 
 @pytest.fixture
@@ -37,6 +38,28 @@ def activities(scaling):
 
 def runs(gate, count, seconds=60):
     wait_until(lambda: len(running(gate)) == count, seconds, f"{count} tasks run")
+
+
+def steady(gate):
+    """A service that deploys does not shrink."""
+    state = lambda: [d["rolloutState"] for d in describe(gate)["deployments"]]
+    wait_until(lambda: state() == ["COMPLETED"], what="the deployment is complete")
+
+
+def report(gate, minutes, value, count=1):
+    """The metric has this value in each of the last minutes that are over."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    points = [
+        {
+            "MetricName": METRIC["MetricName"],
+            "Dimensions": METRIC["Dimensions"],
+            "Timestamp": now - datetime.timedelta(minutes=ago),
+            "Values": [value],
+            "Counts": [count],
+        }
+        for ago in range(0, minutes + 1)
+    ]
+    gate.client("cloudwatch").put_metric_data(Namespace=METRIC["Namespace"], MetricData=points)
 
 
 def test_bounds_hold_and_what_was_begun_survives(gate, scaling):
@@ -74,3 +97,59 @@ def test_a_scheduled_action_happens_at_its_time(gate, scaling):
     causes = {a["Cause"] for a in activities(scaling)}
     assert causes == {"scheduled action name soon was triggered", "minimum capacity was set to 2"}
     assert scaling.describe_scheduled_actions(ServiceNamespace="ecs")["ScheduledActions"] == []
+
+
+def test_a_policy_of_steps_acts_when_its_alarm_rings(gate, scaling):
+    put = scaling.put_scaling_policy(
+        PolicyName="steps",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ChangeInCapacity",
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 2}],
+            "Cooldown": 300,
+        },
+        **OF,
+    )
+    cloudwatch = gate.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="busy", Statistic="Average", Period=60, EvaluationPeriods=1, Threshold=50,
+        ComparisonOperator="GreaterThanThreshold", AlarmActions=[put["PolicyARN"]], **METRIC,
+    )
+    [policy] = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+    assert [a["AlarmName"] for a in policy["Alarms"]] == ["busy"]
+    cloudwatch.set_alarm_state(AlarmName="busy", StateValue="ALARM", StateReason="by hand")
+    runs(gate, 3)
+    cause = "monitor alarm busy in state ALARM triggered policy steps"
+    assert activities(scaling)[0]["Cause"] == cause
+
+
+def test_a_service_follows_a_metric_of_its_own_up_and_down(gate, scaling):
+    steady(gate)
+    put = scaling.put_scaling_policy(
+        PolicyName="load",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 50,
+            "CustomizedMetricSpecification": METRIC | {"Statistic": "Average"},
+            "ScaleInCooldown": 0,
+            "ScaleOutCooldown": 0,
+        },
+        **OF,
+    )
+    names = [alarm["AlarmName"] for alarm in put["Alarms"]]
+    assert [n.rsplit("-", 5)[0] for n in names] == [
+        f"TargetTracking-{RESOURCE}-AlarmHigh", f"TargetTracking-{RESOURCE}-AlarmLow"]
+    cloudwatch = gate.client("cloudwatch")
+    shown = {a["AlarmName"]: a for a in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
+    high, low = (shown[name] for name in names)
+    assert (high["Threshold"], high["EvaluationPeriods"], low["Threshold"], low["EvaluationPeriods"]) == (50, 3, 45, 15)
+    assert high["AlarmDescription"].startswith("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy ")
+    report(gate, 4, 150)
+    runs(gate, 3, 180)
+    assert activities(scaling)[0]["Cause"] == f"monitor alarm {names[0]} in state ALARM triggered policy load"
+    wait_until(lambda: activities(scaling)[0]["StatusCode"] == "Successful", what="it is fulfilled")
+    # So many low values that the high ones do not count beside them.
+    report(gate, 17, 1, count=100_000)
+    runs(gate, 1, 240)
+    scaling.delete_scaling_policy(PolicyName="load", **OF)
+    assert cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] == []
