@@ -11,7 +11,7 @@ pub(crate) use insights::publish;
 use crate::fleet::Row;
 use neargate_domain::usage::TaskUsage;
 use neargate_service::House;
-use neargate_service::metrics::Datum;
+use neargate_service::metrics::{Datum, Resolution};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
@@ -49,7 +49,11 @@ fn of_service(house: &House, row: &Row, used: &TaskUsage) {
             let percent = 100.0 * used / f64::from(reserved);
             // A node's own clock may be wrong: what it says is of now.
             let at = house.now();
-            let datum = Datum::new("AWS/ECS", name, &dimensions, "Percent", percent, at);
+            // Policies may track them every 20 seconds: nodes tell more often than that.
+            let datum = Datum {
+                resolution: Resolution::Second,
+                ..Datum::new("AWS/ECS", name, &dimensions, "Percent", percent, at)
+            };
             house.metrics.put(&row.cluster.scope, datum);
         }
     };
