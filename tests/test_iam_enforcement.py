@@ -139,6 +139,42 @@ def test_a_resources_policy_grants_and_denies(ann):
     denied(repository.list_images, "ecr:ListImages", "with an explicit deny in a resource-based policy", repositoryName="app")
 
 
+def test_keys_of_what_is_stored_are_the_reader_s_to_have(ann):
+    """As AWS's services ask KMS in the name of who calls them."""
+    gate = ann.gate
+    key = gate.client("kms").create_key()["KeyMetadata"]["Arn"]
+    admin = gate.client("secretsmanager")
+    for name, more in (("own", {"KmsKeyId": key}), ("plain", {})):
+        admin.create_secret(Name=name, SecretString=f"of {name}", **more)
+    s3 = gate.client("s3")
+    s3.create_bucket(Bucket="of-ann")
+    s3.put_object(Bucket="of-ann", Key="k", Body=b"hidden", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    secrets, ssm = ann("secretsmanager"), ann("ssm")
+    blob = gate.client("kms").encrypt(KeyId=key, Plaintext=b"direct")["CiphertextBlob"]
+    ann.may(allow("secretsmanager:*", "s3:*", "ssm:*"))
+    # AWS's own keys are there for who may use the service, by the key's policy.
+    assert secrets.get_secret_value(SecretId="plain")["SecretString"] == "of plain"
+    ssm.put_parameter(Name="p", Value="of p", Type="SecureString")
+    assert ssm.get_parameter(Name="p", WithDecryption=True)["Parameter"]["Value"] == "of p"
+    for call, arguments, code in (
+        (secrets.get_secret_value, {"SecretId": "own"}, "AccessDeniedException"),
+        (ann("s3").get_object, {"Bucket": "of-ann", "Key": "k"}, "AccessDenied"),
+        (ann("kms").decrypt, {"CiphertextBlob": blob}, "AccessDeniedException"),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError) as caught:
+            call(**arguments)
+        assert caught.value.response["Error"]["Code"] == code
+    via = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
+    ann.may(allow("secretsmanager:*", "s3:*"), allow("kms:Decrypt", on=key, Condition=via))
+    assert secrets.get_secret_value(SecretId="own")["SecretString"] == "of own"
+    with pytest.raises(botocore.exceptions.ClientError):
+        ann("s3").get_object(Bucket="of-ann", Key="k")
+    ann.may(allow("s3:*"), allow("kms:Decrypt", on=key))
+    assert ann("s3").get_object(Bucket="of-ann", Key="k")["Body"].read() == b"hidden"
+    # A ciphertext says itself which key it needs.
+    assert ann("kms").decrypt(CiphertextBlob=blob)["Plaintext"] == b"direct"
+
+
 def test_boundaries_and_sessions_bound(ann):
     iam = ann.iam
     bound = iam.create_policy(PolicyName="bound", PolicyDocument=policy(allow("ecs:List*")))["Policy"]["Arn"]

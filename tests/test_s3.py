@@ -206,7 +206,34 @@ def test_a_customer_s_key_is_needed_again(s3):
     assert got["Body"].read() == b"secret" and got["SSECustomerAlgorithm"] == "AES256"
     assert code_of(s3.get_object, Bucket="sealed", Key="k") == ("InvalidRequest", 400)
     assert code_of(s3.get_object, Bucket="sealed", Key="k", SSECustomerAlgorithm="AES256", SSECustomerKey=other) == ("AccessDenied", 403)
-    assert code_of(s3.put_object, Bucket="sealed", Key="k", Body=b"", ServerSideEncryption="aws:kms") == ("NotImplemented", 501)
+
+
+def test_a_key_of_kms_is_asked_each_time(gate, s3, tmp_path):
+    kms = gate.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket="keyed")
+    put = dict(Bucket="keyed", Key="k", ServerSideEncryption="aws:kms")
+    said = s3.put_object(**put, Body=b"hidden", SSEKMSKeyId=key)
+    assert (said["ServerSideEncryption"], said["SSEKMSKeyId"]) == ("aws:kms", key)
+    got = s3.get_object(Bucket="keyed", Key="k")
+    assert (got["Body"].read(), got["SSEKMSKeyId"]) == (b"hidden", key)
+    assert code_of(s3.put_object, **put, Body=b"", SSEKMSKeyId=key[:-12] + "0" * 12) == ("KMS.NotFoundException", 400)
+    # The key that AWS makes for S3, by the bucket's default; parts and copies have it, too.
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}, "BucketKeyEnabled": True}
+    s3.put_bucket_encryption(Bucket="keyed", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    large = tmp_path / "large"
+    large.write_bytes(os.urandom(9 * MIB))
+    s3.upload_file(str(large), "keyed", "large", Config=TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB))
+    s3.copy_object(Bucket="keyed", Key="copy", CopySource="keyed/k")
+    managed = kms.describe_key(KeyId="alias/aws/s3")["KeyMetadata"]["Arn"]
+    for name, body in (("large", large.read_bytes()), ("copy", b"hidden")):
+        got = s3.get_object(Bucket="keyed", Key=name)
+        assert (got["SSEKMSKeyId"], got["BucketKeyEnabled"]) == (managed, True)
+        assert got["Body"].read() == body
+    kms.disable_key(KeyId=key)
+    assert code_of(s3.get_object, Bucket="keyed", Key="k") == ("KMS.DisabledException", 400)
+    kms.enable_key(KeyId=key)
+    assert s3.get_object(Bucket="keyed", Key="k")["Body"].read() == b"hidden"
 
 
 def test_what_is_locked_stays(s3):

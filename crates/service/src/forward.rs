@@ -2,21 +2,22 @@
 //! keys of what they store
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>).
 
+use crate::authority::{self, Circumstances};
 use crate::caller::Caller;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
+use crate::identity::Kind;
 use neargate_wire::structure::{self, OperationDef, Structure};
 
 impl Caller {
-    /// Call an operation of another service in `scope`, as the principal of `cx`.
-    ///
-    /// Whether the principal may is not asked: the call that it made is what it was let to, and it is
-    /// for the service that it called to give away no more.
+    /// Call an operation of another service in `scope`, as the principal of `cx`, for the service `via`
+    /// (`s3`) that it called. Where policies are enforced, it must be let to this call, too.
     ///
     /// # Errors
-    /// The operation's own; [`AwsError::not_implemented`] when it is not served here.
+    /// The operation's own; a denial; [`AwsError::not_implemented`] when it is not served here.
     pub async fn forward<O: OperationDef>(
         cx: &Ctx,
+        via: &str,
         scope: &Scope,
         input: &O::Input,
     ) -> Result<O::Output, AwsError> {
@@ -30,7 +31,25 @@ impl Caller {
             scope: scope.clone(),
             ..cx.clone()
         };
-        let output = service.call(inner, operation, input.to_value()).await?;
+        let mut input = input.to_value();
+        service.admit(operation, &mut input);
+        let is_bounded = matches!(
+            inner.principal.kind,
+            Kind::User | Kind::AssumedRole | Kind::FederatedUser
+        );
+        if inner.house.settings.enforced && is_bounded {
+            let circumstances = Circumstances {
+                via: Some(format!("{via}.{}.amazonaws.com", scope.region)),
+                secure: true,
+                ..Circumstances::default()
+            };
+            let own = Ctx {
+                scope: cx.scope.clone(),
+                ..inner.clone()
+            };
+            authority::authorize(&own, &circumstances, &**service, operation, &input).await?;
+        }
+        let output = service.call(inner, operation, input).await?;
         Ok(structure::from_value(output))
     }
 }

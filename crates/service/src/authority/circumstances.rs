@@ -45,6 +45,7 @@ impl Circumstances {
             context.set_all("aws:CalledVia", [via.clone()]);
             context.set("aws:CalledViaFirst", via);
             context.set("aws:CalledViaLast", via);
+            context.set("kms:ViaService", via);
         }
     }
 }
@@ -92,6 +93,25 @@ fn specified(shape: &'static Shape, value: &Value) -> Vec<(String, String)> {
     let tags = all.iter().filter_map(|spec| spec.field(at));
     tags.flat_map(|t| ask::tags(t, member.shape.get()))
         .collect()
+}
+
+/// What KMS knows of every request: the caller's account, and what a ciphertext is bound to
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>).
+pub(super) fn of_kms(shape: &'static Shape, input: &Value, cx: &Ctx, context: &mut Context) {
+    context.set("kms:CallerAccount", cx.scope.account.as_str());
+    let Some((at, _)) = shape.member("EncryptionContext") else {
+        return;
+    };
+    let Some(Value::Map(pairs)) = input.field(at) else {
+        return;
+    };
+    for (key, value) in pairs {
+        if let Some(value) = value.as_str() {
+            context.set(&format!("kms:EncryptionContext:{key}"), value);
+        }
+    }
+    let keys = pairs.iter().map(|(key, _)| key.clone());
+    context.set_all("kms:EncryptionContextKeys", keys.collect::<Vec<_>>());
 }
 
 /// The service's own keys that the action knows and members of the request are called like. One

@@ -133,6 +133,9 @@ impl<'a> Authority<'a> {
             let mut context = self.context.clone();
             if let Some(shape) = shape {
                 circumstances::requested_tags(shape, input, &mut context);
+                if prefix == "kms" {
+                    circumstances::of_kms(shape, input, self.cx, &mut context);
+                }
             }
             let known = reference.and_then(|r| Some((r, r.action(action)?)));
             let mut named = Vec::new();

@@ -48,6 +48,7 @@ fn table(kms: Arc<Kms>) -> OperationTable<Kms> {
         sign, tags,
     };
     OperationTable::new(&SERVICE, kms)
+        .admitting(crypto::admit)
         .on(ops::CancelKeyDeletion, keys::cancel_key_deletion)
         .on(ops::CreateAlias, aliases::create_alias)
         .partly(ops::CreateGrant, grants::create_grant, GRANTS)

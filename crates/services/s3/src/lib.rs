@@ -24,8 +24,7 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-use content::seal::Master;
-use content::{Piece, Place};
+use content::Piece;
 use neargate_blob::Extents;
 use neargate_service::door::HttpDoor;
 use neargate_service::{AfterReset, AwsError, Background, Component, House, Service};
@@ -42,14 +41,6 @@ impl S3 {
     /// Objects lie in these extents, which nobody else uses.
     pub fn new(extents: Arc<Extents>) -> S3 {
         S3 { extents }
-    }
-
-    /// Where objects lie that are sealed under the installation's own key.
-    fn place(&self, house: &House) -> Place {
-        Place {
-            extents: self.extents.clone(),
-            master: Master::new(*house.root_key.expose()),
-        }
     }
 
     /// Give back what no record has any more.

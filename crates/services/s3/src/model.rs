@@ -133,6 +133,24 @@ pub enum Encryption {
     /// whether he brings the same again.
     #[serde(rename = "customer")]
     Customer { md5: String, check: String },
+    /// A data key that KMS made.
+    #[serde(rename = "kms")]
+    Kms(Kms),
+}
+
+/// A data key that KMS made, and what it takes to have it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kms {
+    /// `aws:kms` or `aws:kms:dsse`.
+    pub algorithm: String,
+    /// The key's ARN.
+    pub key: String,
+    /// As KMS encrypted it, in base64.
+    pub data_key: String,
+    /// What KMS binds it to.
+    pub context: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bucket_key: bool,
 }
 
 /// Until when a version may not be deleted.

@@ -9,8 +9,7 @@ use neargate_api_s3::{SERVICE, ops};
 use neargate_service::OperationTable;
 use std::sync::Arc;
 
-const NO_KMS: &str = "SSE-S3 and SSE-C; SSE-KMS and checksums beyond CRC32, CRC32C, CRC64NVME, SHA1 \
-                      and SHA256 are refused";
+const SUMS: &str = "checksums beyond CRC32, CRC32C, CRC64NVME, SHA1 and SHA256 are refused";
 
 pub fn table(s3: Arc<S3>) -> OperationTable<S3> {
     let table = OperationTable::new(&SERVICE, s3).wording(error::invalid);
@@ -79,7 +78,7 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
         .partly(
             ops::PutBucketEncryption,
             settings::put_bucket_encryption,
-            "SSE-S3 only",
+            "BlockedEncryptionTypes is kept and blocks nothing",
         )
         .on(ops::GetBucketEncryption, settings::get_bucket_encryption)
         .on(
@@ -122,10 +121,10 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
 
 fn objects(table: OperationTable<S3>) -> OperationTable<S3> {
     table
-        .partly(ops::PutObject, put::put_object, NO_KMS)
+        .partly(ops::PutObject, put::put_object, SUMS)
         .on(ops::GetObject, get::get_object)
         .on(ops::HeadObject, get::head_object)
-        .partly(ops::CopyObject, copy::copy_object, NO_KMS)
+        .partly(ops::CopyObject, copy::copy_object, SUMS)
         .on(ops::DeleteObject, delete::delete_object)
         .on(ops::DeleteObjects, delete::delete_objects)
         .on(ops::ListObjects, list::list_objects)
@@ -148,7 +147,7 @@ fn objects(table: OperationTable<S3>) -> OperationTable<S3> {
         .partly(
             ops::CreateMultipartUpload,
             uploads::create_multipart_upload,
-            NO_KMS,
+            SUMS,
         )
         .on(ops::UploadPart, parts::upload_part)
         .on(ops::UploadPartCopy, parts::upload_part_copy)

@@ -69,6 +69,9 @@ fn context(scope: &Scope, secret: &Secret, version: &str) -> BTreeMap<String, St
     pairs.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
+/// The key that AWS makes for Secrets Manager.
+const MANAGED_KEY: &str = "alias/aws/secretsmanager";
+
 /// The KMS key's ARN where the caller chose one; AWS shows its own key by this name.
 pub(crate) const DEFAULT_KEY: &str = "DefaultEncryptionKey";
 
@@ -85,14 +88,13 @@ pub(crate) async fn seal(
 ) -> Result<(Value, String), AwsError> {
     let chosen = secret.kms_key_id.clone();
     let ask = kms::GenerateDataKeyInput {
-        key_id: chosen
-            .clone()
-            .unwrap_or_else(|| "alias/aws/secretsmanager".into()),
+        key_id: chosen.clone().unwrap_or_else(|| MANAGED_KEY.into()),
         key_spec: Some("AES_256".into()),
         encryption_context: Some(context(scope, secret, version)),
         ..Default::default()
     };
-    let made = Caller::forward::<kms::ops::GenerateDataKey>(cx, scope, &ask).await;
+    let made =
+        Caller::forward::<kms::ops::GenerateDataKey>(cx, "secretsmanager", scope, &ask).await;
     let made = made.map_err(error::cannot_encrypt)?;
     let data_key = key(made.plaintext.unwrap_or_default())?;
     let record = record(scope, secret, version);
@@ -123,12 +125,12 @@ pub(crate) async fn open(
         .decode(&value.data_key)
         .map_err(AwsError::internal)?;
     let ask = kms::DecryptInput {
-        key_id: key_of(secret, version),
+        key_id: Some(key_of(secret, version)),
         ciphertext_blob: Some(blob.into()),
         encryption_context: Some(context(scope, secret, version)),
         ..Default::default()
     };
-    let opened = Caller::forward::<kms::ops::Decrypt>(cx, scope, &ask).await;
+    let opened = Caller::forward::<kms::ops::Decrypt>(cx, "secretsmanager", scope, &ask).await;
     let opened = opened.map_err(error::cannot_decrypt)?;
     let data_key = key(opened.plaintext.unwrap_or_default())?;
     let plain = sealing::open(&data_key, &record, &value.sealed);
@@ -139,10 +141,11 @@ pub(crate) async fn open(
     })
 }
 
-/// The key that a caller chose for a version.
-fn key_of(secret: &Secret, version: &str) -> Option<String> {
-    let key = &secret.versions.get(version)?.kms_key;
-    (key != DEFAULT_KEY).then(|| key.clone())
+/// The key of a version: the one that a caller chose, or AWS's own.
+fn key_of(secret: &Secret, version: &str) -> String {
+    let chosen = secret.versions.get(version).map(|v| &v.kms_key);
+    let chosen = chosen.filter(|key| *key != DEFAULT_KEY);
+    chosen.map_or_else(|| MANAGED_KEY.into(), String::clone)
 }
 
 fn key(bytes: Bytes) -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>, AwsError> {

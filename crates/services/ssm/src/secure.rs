@@ -30,7 +30,7 @@ pub(crate) async fn encrypt(
         encryption_context: Some(context(&cx.scope, name)),
         ..Default::default()
     };
-    let made = Caller::forward::<kms::ops::Encrypt>(cx, &cx.scope, &ask).await;
+    let made = Caller::forward::<kms::ops::Encrypt>(cx, "ssm", &cx.scope, &ask).await;
     let made = made.map_err(|e| error::of_kms(e, &cx.request_id))?;
     Ok(STANDARD.encode(made.ciphertext_blob.unwrap_or_default()))
 }
@@ -52,7 +52,7 @@ pub(crate) async fn decrypt(
         encryption_context: Some(context(scope, name)),
         ..Default::default()
     };
-    let made = Caller::forward::<kms::ops::Decrypt>(cx, scope, &ask).await;
+    let made = Caller::forward::<kms::ops::Decrypt>(cx, "ssm", scope, &ask).await;
     let made = made.map_err(|e| error::of_kms(e, &cx.request_id))?;
     let plain = made.plaintext.unwrap_or_default();
     Ok(String::from_utf8_lossy(&plain).into_owned())

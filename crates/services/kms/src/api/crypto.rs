@@ -6,8 +6,11 @@ use crate::spec::ENCRYPT_DECRYPT;
 use crate::symmetric::{self, Context, DEFAULT};
 use crate::{Kms, asymmetric, error};
 use bytes::Bytes;
-use neargate_api_kms as api;
+use neargate_api_kms::{self as api, ops};
 use neargate_service::{AwsError, Ctx};
+use neargate_wire::schema::Operation;
+use neargate_wire::structure::OperationDef as _;
+use neargate_wire::value::Value;
 use std::sync::Arc;
 
 /// The key for an operation that encrypts, and the algorithm that it does it by.
@@ -78,6 +81,45 @@ struct Decrypted {
     material: Option<String>,
 }
 
+/// A key that only the ciphertext named is gone.
+fn of_no_key(e: AwsError, named: &str, blob: &[u8]) -> AwsError {
+    let said_by_it = symmetric::read(blob).is_some_and(|made| made.key_id == named);
+    match e.is("NotFoundException") && said_by_it {
+        true => error::ciphertext_of_no_key(),
+        false => e,
+    }
+}
+
+/// A ciphertext says which key it needs: with that, whoever judges the call knows what it is about.
+pub fn admit(operation: &'static Operation, input: &mut Value) {
+    if operation.name != ops::Decrypt::NAME {
+        return;
+    }
+    let Some(shape) = operation.input.map(|input| input.get()) else {
+        return;
+    };
+    let at = |name| shape.member(name).map(|(at, _)| at);
+    let (Some(blob), Some(key), Some(algorithm)) =
+        (at("CiphertextBlob"), at("KeyId"), at("EncryptionAlgorithm"))
+    else {
+        return;
+    };
+    let is_given = |at| input.field(at).is_some_and(|value| *value != Value::Null);
+    if is_given(key) || is_given(algorithm) {
+        return;
+    }
+    let Some(Value::Blob(bytes)) = input.field(blob) else {
+        return;
+    };
+    let Some(key_id) = symmetric::read(bytes).map(|made| made.key_id) else {
+        return;
+    };
+    if let Value::Struct(members) = input {
+        members.push((key, Value::Str(key_id)));
+        members.sort_by_key(|(at, _)| *at);
+    }
+}
+
 async fn decrypted(
     cx: &Ctx,
     blob: Option<Bytes>,
@@ -89,7 +131,10 @@ async fn decrypted(
     let blob = blob.ok_or_else(|| error::validation("CiphertextBlob is missing."))?;
     let algorithm = algorithm.unwrap_or_else(|| DEFAULT.into());
     let named = match named {
-        Some(named) => Some(find(cx, named).await?),
+        Some(named) => {
+            let found = find(cx, named).await;
+            Some(found.map_err(|e| of_no_key(e, named, &blob))?)
+        }
         None if algorithm != DEFAULT => {
             return Err(error::validation(
                 "You must specify a KeyId value for asymmetric KMS keys.",

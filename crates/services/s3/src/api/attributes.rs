@@ -1,6 +1,7 @@
 //! GetObjectAttributes: what is asked for of an object, and nothing else.
 
-use super::put::{customer, show_checksum};
+use super::encryption::customer;
+use super::put::show_checksum;
 use super::tagging::shown_version;
 use super::{get, seconds};
 use crate::content::checksum::{Algorithm, Checksum, Type};
@@ -42,7 +43,8 @@ pub async fn get_object_attributes(
     let open = bucket::open(&cx, &input.bucket, owner, action, Some(key)).await?;
     let (found, content) = get::content(&cx, &open, key, version, "GET").await?;
     open.require(&cx, &content.about.acl)?;
-    s3.sealed(&cx.house, &content.about.encryption, &customer!(input))?;
+    s3.sealed(&cx, &content.about.encryption, &customer!(input))
+        .await?;
     let asks = |name: &str| wanted.iter().any(|w| w == name);
     let class = content.about.storage_class.clone();
     let mut output = api::GetObjectAttributesOutput {

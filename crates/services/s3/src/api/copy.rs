@@ -1,8 +1,8 @@
 //! CopyObject, and the source that UploadPartCopy has too.
 
+use super::encryption::{Customer, customer, show_encryption};
 use super::put::{
-    Customer, Given, Incoming, MAX_PUT_BYTES, check_key, customer, place_object, receive, said,
-    show_checksum, show_encryption,
+    Given, Incoming, MAX_PUT_BYTES, check_key, place_object, receive, said, show_checksum,
 };
 use super::tagging::shown_version;
 use super::{get, quoted, seconds, tagging};
@@ -47,7 +47,7 @@ macro_rules! origin {
             if_none_match: $input.copy_source_if_none_match.clone(),
             if_modified_since: $input.copy_source_if_modified_since,
             if_unmodified_since: $input.copy_source_if_unmodified_since,
-            customer: $crate::api::put::Customer {
+            customer: $crate::api::encryption::Customer {
                 algorithm: $input.copy_source_sse_customer_algorithm.clone(),
                 key: $input.copy_source_sse_customer_key.clone(),
                 md5: $input.copy_source_sse_customer_key_md5.clone(),
@@ -132,7 +132,9 @@ impl Origin {
             }
             _ => {}
         }
-        let place = s3.sealed(&cx.house, &content.about.encryption, &self.customer)?;
+        let place = s3
+            .sealed(cx, &content.about.encryption, &self.customer)
+            .await?;
         Ok(Found {
             version_id: shown_version(&open, &found.object),
             bucket: name,
@@ -285,7 +287,7 @@ pub async fn copy_object(
                  or encryption attributes.",
             ));
         }
-        let mut about = said!(input).read(&cx, &open)?;
+        let mut about = said!(input).read(&cx, &open, key).await?;
         let old = &found.content.about;
         if !replace {
             about.content_type.clone_from(&old.content_type);
@@ -303,7 +305,7 @@ pub async fn copy_object(
         let algorithm = algorithm
             .or_else(|| found.content.checksum.as_ref().map(|c| c.algorithm))
             .unwrap_or(Algorithm::Crc64Nvme);
-        let place = s3.sealed(&cx.house, &about.encryption, &customer!(input))?;
+        let place = s3.sealed(&cx, &about.encryption, &customer!(input)).await?;
         s3.extents.require_room(0).map_err(error::blob)?;
         let into = (&about.encryption, place);
         let Some((copied, checksum)) = found.copy(&s3, &cx, into, None, algorithm).await? else {

@@ -1,7 +1,8 @@
 //! GetObject and HeadObject: which version, which of its bytes, under which conditions
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>).
 
-use super::put::{Customer, customer, show_checksum, show_encryption};
+use super::encryption::{Customer, customer, show_encryption};
+use super::put::show_checksum;
 use super::tagging::shown_version;
 use super::{quoted, seconds};
 use crate::bucket::{self, Open};
@@ -301,7 +302,8 @@ pub async fn head_object(
     let version = input.version_id.as_deref();
     let open = open(&cx, &input.bucket, owner, &input.key, version).await?;
     let (found, content) = look(&cx, &open, &asked, "HEAD").await?;
-    s3.sealed(&cx.house, &content.about.encryption, &asked.customer)?;
+    s3.sealed(&cx, &content.about.encryption, &asked.customer)
+        .await?;
     let chosen = choose(&asked, &content)?;
     let mut output = api::HeadObjectOutput::default();
     describe!(output, open, found, content, chosen, input);
@@ -323,7 +325,9 @@ pub async fn get_object_as_stream(
     let open = open(&cx, &input.bucket, owner, &input.key, version).await?;
     loop {
         let (found, content) = look(&cx, &open, &asked, "GET").await?;
-        let place = s3.sealed(&cx.house, &content.about.encryption, &asked.customer)?;
+        let place = s3
+            .sealed(&cx, &content.about.encryption, &asked.customer)
+            .await?;
         let chosen = choose(&asked, &content)?;
         let reader = Reader::open(&place, &content.pieces, chosen.range.clone()).await;
         let Some(reader) = reader else {

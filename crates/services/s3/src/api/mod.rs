@@ -5,6 +5,7 @@ pub mod attributes;
 pub mod buckets;
 pub mod copy;
 pub mod delete;
+pub mod encryption;
 pub mod get;
 pub mod list;
 pub mod lock;

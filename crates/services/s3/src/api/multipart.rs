@@ -85,8 +85,14 @@ pub async fn complete_multipart_upload(
     };
     if let Some(content) = &placed.object.content {
         output.e_tag = Some(quoted(&content.etag));
-        if content.about.encryption == Encryption::Installation {
-            output.server_side_encryption = Some("AES256".into());
+        match &content.about.encryption {
+            Encryption::Installation => output.server_side_encryption = Some("AES256".into()),
+            Encryption::Customer { .. } => {}
+            Encryption::Kms(kms) => {
+                output.server_side_encryption = Some(kms.algorithm.clone());
+                output.ssekms_key_id = Some(kms.key.clone());
+                output.bucket_key_enabled = kms.bucket_key.then_some(true);
+            }
         }
         show_checksum!(output, &content.checksum);
         output.checksum_type = content.checksum.as_ref().map(|c| c.kind.name().to_owned());

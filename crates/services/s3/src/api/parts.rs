@@ -1,10 +1,9 @@
 //! The parts of an upload: brought, copied from an object, listed.
 
 use super::copy::{ATTEMPTS, origin};
+use super::encryption::{Customer, customer, show_encryption};
 use super::get::ranged;
-use super::put::{
-    Customer, Incoming, MAX_PUT_BYTES, customer, given, receive, show_checksum, show_encryption,
-};
+use super::put::{Incoming, MAX_PUT_BYTES, given, receive, show_checksum};
 use super::{owner, quoted, seconds, uploads};
 use crate::bucket::{self, Open};
 use crate::content::Piece;
@@ -41,7 +40,7 @@ fn check_customer(upload: &Upload, customer: &Customer) -> Result<(), AwsError> 
             "The multipart upload initiate requested encryption. Subsequent part requests must \
              include the appropriate encryption parameters.",
         )),
-        (Encryption::Installation, true) => Err(error::invalid_request(
+        (Encryption::Installation | Encryption::Kms(_), true) => Err(error::invalid_request(
             "The multipart upload initiate did not request encryption. Please resend the request \
              without sending encryption parameters.",
         )),
@@ -110,7 +109,7 @@ pub async fn upload_part_from(
     s3.extents
         .require_room(input.content_length.unwrap_or_default().max(0) as u64)
         .map_err(error::blob)?;
-    let place = s3.sealed(&cx.house, &upload.about.encryption, &customer)?;
+    let place = s3.sealed(&cx, &upload.about.encryption, &customer).await?;
     let (written, checksum) = receive(&cx, place, incoming, &given).await?;
     let part = Part {
         number: input.part_number,
@@ -181,7 +180,7 @@ pub async fn upload_part_copy(
                  source: {MAX_PUT_BYTES}"
             )));
         }
-        let place = s3.sealed(&cx.house, &upload.about.encryption, &customer)?;
+        let place = s3.sealed(&cx, &upload.about.encryption, &customer).await?;
         let into = (&upload.about.encryption, place);
         let algorithm = upload.algorithm.unwrap_or(Algorithm::Crc64Nvme);
         let Some((copied, checksum)) = found.copy(&s3, &cx, into, range, algorithm).await? else {

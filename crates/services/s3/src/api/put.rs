@@ -1,24 +1,23 @@
 //! PutObject, and what it shares with all that makes objects: what is said of one, its encryption,
 //! its checksums.
 
+use super::encryption::{Wish, customer, show_encryption};
 use super::tagging::shown_version;
 use super::{acl, lock, quoted, tagging};
 use crate::access::BUCKET_OWNER_ENFORCED;
 use crate::bucket::{self, Open};
 use crate::content::checksum::{Algorithm, Checksum, Type};
-use crate::content::seal::Master;
 use crate::content::source::Source;
 use crate::content::write::{Wanted, Written, write};
 use crate::content::{Place, checksum::is_well_formed};
-use crate::model::{About, Bucket, Content, Encryption};
+use crate::model::{About, Bucket, Content};
 use crate::versions::{self, Conditions};
 use crate::{S3, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use md5::{Digest as _, Md5};
 use neargate_api_s3 as api;
 use neargate_base::Timestamp;
-use neargate_service::{AwsError, Ctx, House};
+use neargate_service::{AwsError, Ctx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -49,22 +48,12 @@ pub struct Said {
     pub metadata: Option<BTreeMap<String, String>>,
     pub storage_class: Option<String>,
     pub tagging: Option<String>,
-    pub encryption: Option<String>,
-    pub kms_key: Option<String>,
-    pub customer: Customer,
+    pub wish: Wish,
     pub lock_mode: Option<String>,
     pub lock_until: Option<Timestamp>,
     pub legal_hold: Option<String>,
     /// A hold until an event, which is not built.
     pub event_hold: Option<String>,
-}
-
-/// The key that a customer brings.
-#[derive(Debug, Default)]
-pub struct Customer {
-    pub algorithm: Option<String>,
-    pub key: Option<String>,
-    pub md5: Option<String>,
 }
 
 /// What is said, in terms of an input's members.
@@ -94,9 +83,13 @@ macro_rules! said {
             metadata: $input.metadata.clone(),
             storage_class: $input.storage_class.clone(),
             tagging: $input.tagging.clone(),
-            encryption: $input.server_side_encryption.clone(),
-            kms_key: $input.ssekms_key_id.clone(),
-            customer: $crate::api::put::customer!($input),
+            wish: $crate::api::encryption::Wish {
+                algorithm: $input.server_side_encryption.clone(),
+                kms_key: $input.ssekms_key_id.clone(),
+                kms_context: $input.ssekms_encryption_context.clone(),
+                bucket_key: $input.bucket_key_enabled,
+                customer: $crate::api::encryption::customer!($input),
+            },
             lock_mode: $input.object_lock_mode.clone(),
             lock_until: $input.object_lock_retain_until_date,
             legal_hold: $input.object_lock_legal_hold_status.clone(),
@@ -105,121 +98,7 @@ macro_rules! said {
     };
 }
 
-macro_rules! customer {
-    ($input:ident) => {
-        $crate::api::put::Customer {
-            algorithm: $input.sse_customer_algorithm.clone(),
-            key: $input.sse_customer_key.clone(),
-            md5: $input.sse_customer_key_md5.clone(),
-        }
-    };
-}
-pub(crate) use {customer, said};
-
-impl Customer {
-    /// The key, when one is brought.
-    ///
-    /// # Errors
-    /// `InvalidArgument` of one that is incomplete or wrong.
-    pub fn read(&self) -> Result<Option<([u8; 32], String)>, AwsError> {
-        let (Some(algorithm), Some(key), Some(md5)) = (&self.algorithm, &self.key, &self.md5)
-        else {
-            let any = self.algorithm.is_some() || self.key.is_some() || self.md5.is_some();
-            if !any {
-                return Ok(None);
-            }
-            let (name, message) = match (&self.algorithm, &self.key) {
-                (None, _) => (
-                    "x-amz-server-side-encryption-customer-algorithm",
-                    "Requests specifying Server Side Encryption with Customer provided keys must \
-                     provide a valid encryption algorithm.",
-                ),
-                (_, None) => (
-                    "x-amz-server-side-encryption-customer-key",
-                    "Requests specifying Server Side Encryption with Customer provided keys must \
-                     provide an appropriate secret key.",
-                ),
-                _ => (
-                    "x-amz-server-side-encryption-customer-key-MD5",
-                    "Requests specifying Server Side Encryption with Customer provided keys must \
-                     provide the client calculated MD5 of the secret key.",
-                ),
-            };
-            return Err(error::invalid_argument(name, "null", message));
-        };
-        if algorithm != "AES256" {
-            return Err(AwsError::client(
-                "InvalidEncryptionAlgorithmError",
-                "The Encryption request you specified is not valid. Supported value: AES256.",
-            )
-            .field("ArgumentName", "x-amz-server-side-encryption")
-            .field("ArgumentValue", algorithm.clone()));
-        }
-        let decoded = STANDARD.decode(key).ok();
-        let bytes = decoded
-            .and_then(|k| <[u8; 32]>::try_from(k).ok())
-            .ok_or_else(|| {
-                error::invalid_argument(
-                    "x-amz-server-side-encryption-customer-key",
-                    "null",
-                    "The secret key was invalid for the specified algorithm.",
-                )
-            })?;
-        if STANDARD.encode(Md5::digest(bytes)) != *md5 {
-            return Err(error::invalid_argument(
-                "x-amz-server-side-encryption-customer-key-MD5",
-                md5,
-                "The calculated MD5 hash of the key did not match the hash that was provided.",
-            ));
-        }
-        Ok(Some((bytes, md5.clone())))
-    }
-}
-
-/// What tells whether a key is the one that sealed an object, and does not tell the key.
-fn check_of(key: &[u8; 32], house: &House) -> String {
-    let pepper = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, house.root_key.expose());
-    hex::encode(ring::hmac::sign(&pepper, key))
-}
-
-impl S3 {
-    /// Where an object lies that is sealed so, for who brings this key.
-    ///
-    /// # Errors
-    /// When a key is needed and not brought, or brought and not needed.
-    pub fn sealed(
-        &self,
-        house: &House,
-        encryption: &Encryption,
-        customer: &Customer,
-    ) -> Result<Place, AwsError> {
-        let brought = customer.read()?;
-        match (encryption, brought) {
-            (Encryption::Installation, None) => Ok(self.place(house)),
-            (Encryption::Installation, Some(_)) => Err(error::invalid_request(
-                "The encryption parameters are not applicable to this object.",
-            )),
-            (Encryption::Customer { .. }, None) => Err(error::invalid_request(
-                "The object was stored using a form of Server Side Encryption. The correct \
-                 parameters must be provided to retrieve the object.",
-            )),
-            (Encryption::Customer { check, .. }, Some((key, _))) => {
-                use subtle::ConstantTimeEq as _;
-                let same: bool = check_of(&key, house)
-                    .as_bytes()
-                    .ct_eq(check.as_bytes())
-                    .into();
-                match same {
-                    true => Ok(Place {
-                        extents: self.extents.clone(),
-                        master: Master::new(key),
-                    }),
-                    false => Err(error::access_denied()),
-                }
-            }
-        }
-    }
-}
+pub(crate) use said;
 
 /// Checks an object's key.
 pub fn check_key(key: &str) -> Result<(), AwsError> {
@@ -234,7 +113,7 @@ impl Said {
     ///
     /// # Errors
     /// In S3's words for each.
-    pub fn read(self, cx: &Ctx, bucket: &Bucket) -> Result<About, AwsError> {
+    pub async fn read(self, cx: &Ctx, bucket: &Bucket, key: &str) -> Result<About, AwsError> {
         let metadata = self.metadata.unwrap_or_default();
         let bytes: usize = metadata.iter().map(|(k, v)| k.len() + v.len()).sum();
         if bytes > MAX_METADATA_BYTES {
@@ -245,41 +124,7 @@ impl Said {
         {
             return Err(error::invalid_storage_class(class));
         }
-        let encryption = match (self.customer.read()?, self.encryption.as_deref()) {
-            (Some(_), Some(_)) => {
-                return Err(error::invalid_argument(
-                    "x-amz-server-side-encryption",
-                    self.encryption.as_deref().unwrap_or_default(),
-                    "Server Side Encryption with Customer provided key is incompatible with the \
-                     encryption method specified",
-                ));
-            }
-            (Some((key, md5)), None) => Encryption::Customer {
-                md5,
-                check: check_of(&key, &cx.house),
-            },
-            (None, Some("AES256") | None) if self.kms_key.is_some() => {
-                return Err(error::invalid_argument(
-                    "x-amz-server-side-encryption",
-                    self.encryption.as_deref().unwrap_or_default(),
-                    "The encryption method specified is not supported",
-                ));
-            }
-            (None, Some("AES256") | None) => Encryption::Installation,
-            (None, Some(other @ ("aws:kms" | "aws:kms:dsse" | "aws:fsx"))) => {
-                return Err(error::not_built(&format!(
-                    "server-side encryption by {other}"
-                )));
-            }
-            (None, Some(other)) => {
-                let message = "The encryption method specified is not supported";
-                return Err(error::invalid_argument(
-                    "x-amz-server-side-encryption",
-                    other,
-                    message,
-                ));
-            }
-        };
+        let encryption = self.wish.read(cx, bucket, key).await?;
         if self.event_hold.is_some() {
             return Err(error::not_built("object lock's event holds"));
         }
@@ -547,22 +392,6 @@ macro_rules! show_checksum {
 }
 pub(crate) use show_checksum;
 
-/// How an object is encrypted, where an output has its members for that.
-macro_rules! show_encryption {
-    ($output:ident, $about:expr) => {
-        match &$about.encryption {
-            $crate::model::Encryption::Installation => {
-                $output.server_side_encryption = Some("AES256".into());
-            }
-            $crate::model::Encryption::Customer { md5, .. } => {
-                $output.sse_customer_algorithm = Some("AES256".into());
-                $output.sse_customer_key_md5 = Some(md5.clone());
-            }
-        }
-    };
-}
-pub(crate) use show_encryption;
-
 pub async fn put_object(
     s3: Arc<S3>,
     cx: Ctx,
@@ -597,7 +426,7 @@ pub async fn put_object_from(
         let bytes = input.content_length.unwrap_or_default() as u64;
         return Err(error::entity_too_large(bytes, MAX_PUT_BYTES));
     }
-    let about = said!(input).read(&cx, &open)?;
+    let about = said!(input).read(&cx, &open, key).await?;
     let conditions = Conditions {
         if_match: input.if_match.clone(),
         if_none_match: input.if_none_match.clone(),
@@ -605,7 +434,7 @@ pub async fn put_object_from(
     s3.extents
         .require_room(input.content_length.unwrap_or_default().max(0) as u64)
         .map_err(error::blob)?;
-    let place = s3.sealed(&cx.house, &about.encryption, &customer!(input))?;
+    let place = s3.sealed(&cx, &about.encryption, &customer!(input)).await?;
     let (written, checksum) = receive(&cx, place, incoming, &given).await?;
     let content = Content {
         bytes: written.bytes,

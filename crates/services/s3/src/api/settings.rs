@@ -456,12 +456,9 @@ pub async fn put_bucket_encryption(
                 let message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse";
                 return Err(error::invalid_argument("KMSMasterKeyID", "", message));
             }
-            "AES256" => {}
-            other => {
-                return Err(error::not_built(&format!(
-                    "server-side encryption by {other}"
-                )));
-            }
+            "AES256" | "aws:kms" | "aws:kms:dsse" => {}
+            "aws:fsx" => return Err(error::not_built("server-side encryption by aws:fsx")),
+            _ => return Err(error::malformed_xml()),
         }
     }
     let owner = input.expected_bucket_owner.as_deref();

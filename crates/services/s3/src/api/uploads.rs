@@ -1,7 +1,8 @@
 //! Uploads in parts: begun, listed, aborted.
 
+use super::encryption::show_encryption;
 use super::list::{Encoding, behind, limit, rolled};
-use super::put::{check_key, said, show_encryption};
+use super::put::{check_key, said};
 use super::{owner, seconds};
 use crate::content::Piece;
 use crate::content::checksum::{Algorithm, Type};
@@ -48,7 +49,7 @@ pub async fn create_multipart_upload(
             Some(kind)
         }
     };
-    let about = said!(input).read(&cx, &open)?;
+    let about = said!(input).read(&cx, &open, key).await?;
     s3.extents.require_room(0).map_err(error::blob)?;
     let upload = Upload {
         key: key.clone(),

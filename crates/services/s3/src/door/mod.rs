@@ -254,6 +254,8 @@ impl Objects {
                 "x-amz-server-side-encryption-customer-algorithm" => {
                     input.sse_customer_algorithm = value;
                 }
+                "x-amz-server-side-encryption-aws-kms-key-id" => input.ssekms_key_id = value,
+                "x-amz-server-side-encryption-context" => input.ssekms_encryption_context = value,
                 "x-amz-server-side-encryption-customer-key" => input.sse_customer_key = value,
                 "x-amz-server-side-encryption-customer-key-md5" => {
                     input.sse_customer_key_md5 = value;
