@@ -154,7 +154,7 @@ pub struct ContainerSpec {
     pub start_timeout_secs: u32,
     /// (container name, START | COMPLETE | SUCCESS | HEALTHY)
     pub depends_on: Vec<(String, String)>,
-    /// `None`: output is discarded once read.
+    /// The `awslogs` driver. `None`, and no `log_route`: output is discarded once read.
     pub log: Option<LogTarget>,
     /// In the definition's order.
     #[serde(default)]
@@ -195,6 +195,32 @@ pub struct ContainerSpec {
     pub security_options: Vec<String>,
     #[serde(default, skip_serializing_if = "ContainerNetwork::says_nothing")]
     pub network: ContainerNetwork,
+    /// Any other driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_route: Option<LogRoute>,
+    /// How output waits for its driver; `None`: as long as the node has room for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_buffer: Option<LogBuffer>,
+    /// Options of the driver whose values are read at the start: (option, `valueFrom`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_secrets: Vec<(String, String)>,
+    /// It routes the logs of the task's other containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firelens: Option<Firelens>,
+}
+
+impl ContainerSpec {
+    /// Its output goes somewhere, and is kept until it is there.
+    pub fn keeps_output(&self) -> bool {
+        self.log.is_some() || self.log_route.is_some()
+    }
+
+    /// Its driver cannot work without what is read at the start. A log router's options are in the
+    /// router's environment.
+    pub fn has_secret_route(&self) -> bool {
+        let route = self.log_route.as_ref();
+        route.is_some_and(|route| route.driver != "awsfirelens") && !self.log_secrets.is_empty()
+    }
 }
 
 /// An image as the node must find it.
@@ -213,6 +239,54 @@ pub struct LogTarget {
     pub stream: String,
     /// `awslogs-create-group`.
     pub create_group: bool,
+    /// What a line begins with that begins an event; `None`: each line is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiline: Option<Multiline>,
+}
+
+/// How lines are put together to events
+/// (<https://docs.docker.com/engine/logging/drivers/awslogs/>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Multiline {
+    /// `awslogs-multiline-pattern`, a regular expression.
+    Pattern(String),
+    /// `awslogs-datetime-format`, in the words of `strftime`.
+    Datetime(String),
+}
+
+/// Where a container's output goes by another driver than `awslogs`
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRoute {
+    /// `json-file`, `syslog`, `awsfirelens` and so on.
+    pub driver: String,
+    /// As the definition has them, but for those of [`LogBuffer`].
+    pub options: BTreeMap<String, String>,
+}
+
+/// The log options `mode` and `max-buffer-size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBuffer {
+    /// What does not fit makes the container wait; otherwise it is dropped.
+    pub blocking: bool,
+    /// `None`: what the node has for the mode.
+    pub max_bytes: Option<u64>,
+}
+
+/// A log router
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_FirelensConfiguration.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firelens {
+    pub router: LogRouter,
+    pub options: BTreeMap<String, String>,
+}
+
+/// What program routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogRouter {
+    Fluentbit,
+    Fluentd,
 }
 
 /// A container's output, one line.

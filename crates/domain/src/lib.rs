@@ -23,8 +23,8 @@ pub mod vpc;
 pub mod vpc_network;
 
 pub use assignment::{
-    Assignment, ContainerSpec, DesiredState, HealthCheck, ImageRef, LaunchType, LogLine, LogTarget,
-    RestartPolicy,
+    Assignment, ContainerSpec, DesiredState, Firelens, HealthCheck, ImageRef, LaunchType,
+    LogBuffer, LogLine, LogRoute, LogRouter, LogTarget, Multiline, RestartPolicy,
 };
 pub use cidr::Cidr;
 pub use isolation::{Device, IpcMode, PidMode};

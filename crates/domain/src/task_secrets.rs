@@ -30,6 +30,13 @@ pub struct ContainerSecrets {
     /// For the registry of its image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<RegistryLogin>,
+    /// Options of its log driver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_options: Vec<SecretVariable>,
+    /// What a log router includes of S3: none of it is secret, but only the task's execution role
+    /// may read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router_config: Option<String>,
 }
 
 /// A variable whose value is secret.

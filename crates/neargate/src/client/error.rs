@@ -24,6 +24,9 @@ pub enum ClientError {
     Nonsense { endpoint: String, why: String },
     #[error("the request cannot be sent: {0}")]
     Unsendable(String),
+    /// What a node of this host keeps.
+    #[error("a container's output cannot be read: {0}")]
+    Unreadable(String),
 }
 
 impl ClientError {
@@ -33,7 +36,8 @@ impl ClientError {
             ClientError::Aws { code, .. } => Code::read(code),
             ClientError::Unreachable { .. }
             | ClientError::Nonsense { .. }
-            | ClientError::Unsendable(_) => None,
+            | ClientError::Unsendable(_)
+            | ClientError::Unreadable(_) => None,
         }
     }
 
@@ -86,6 +90,7 @@ pub fn next_step(error: &anyhow::Error) -> Option<String> {
             "Check --endpoint and AWS_ENDPOINT_URL; `neargate env` prints the right lines."
         }
         ClientError::Unsendable(_) => "Check --endpoint and the access keys in the environment.",
+        ClientError::Unreadable(_) => "It lies in the data directory, which is root's alone.",
         ClientError::Aws { .. } => match error.code()? {
             Code::ClusterNotFound => {
                 "Name a cluster with --cluster; `neargate ps` shows the tasks of all clusters."

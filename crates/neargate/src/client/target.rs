@@ -69,6 +69,11 @@ impl Target {
         self.client_with(Variables::read(), &Records::of_this_host().all())
     }
 
+    /// Where the Neargate that is meant keeps its files, if it runs on this host.
+    pub fn data(&self) -> Option<PathBuf> {
+        self.which.find().ok().map(|found| found.config.data)
+    }
+
     pub(super) fn client_with(&self, given: Variables, records: &[Record]) -> Result<Client> {
         let found = self.which.among(records)?;
         // Whoever names a data directory means no other Neargate.

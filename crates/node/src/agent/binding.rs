@@ -1,7 +1,7 @@
 //! Binds the node's real network and images to the agent's seams.
 
 use super::operation::chain;
-use super::seams::{Joined, Plumb, Pull, PulledImage, TaskLinks};
+use super::seams::{Joined, LogReach, Plumb, Pull, PulledImage, TaskLinks};
 use crate::image::{CollectPolicy, Images};
 use crate::net::{Network, redirect, resolv_conf_in_vpc};
 use crate::upstream::ImageSource;
@@ -78,6 +78,13 @@ impl Plumb for Network {
 
     async fn sweep(&self, keep: &HashSet<String>) -> Result<(), String> {
         Network::sweep(self, keep).await.map_err(|e| chain(&e))
+    }
+
+    fn log_reach(&self, task_id: &str) -> LogReach {
+        LogReach {
+            netns: Some(self.netns_path(task_id)),
+            has_files: false,
+        }
     }
 
     fn resolv_conf(&self, network: &TaskNetwork) -> String {

@@ -1,6 +1,7 @@
 //! From a container definition and an image's configuration to what is run: arguments,
 //! environment, the files under `/etc`. Pure.
 
+use super::firelens;
 use super::seams::{Joined, Linked, PulledImage};
 use super::security::Security;
 use crate::net::TASK_ENDPOINT;
@@ -9,7 +10,7 @@ use crate::runtime::{
 };
 use neargate_domain::{
     Assignment, ContainerNetwork, ContainerSpec, HealthCheck, InstanceNetwork, IpcMode, LaunchType,
-    PidMode, TaskNetwork,
+    LogBuffer, PidMode, TaskNetwork,
 };
 
 /// The default `nofile` limit, soft and hard: Fargate's own
@@ -25,6 +26,13 @@ fn nofile(launch_type: LaunchType) -> (u64, u64) {
 /// The container's `runtimeId`.
 pub fn runtime_id(task: &Assignment, container: &str) -> String {
     neargate_domain::runtime_id(task.launch_type, &task.task_id, container)
+}
+
+/// What Docker calls a container that the ECS agent has made.
+pub fn docker_name(task: &Assignment, container: &str) -> String {
+    let id = runtime_id(task, container);
+    let end = &id[id.len().saturating_sub(20)..];
+    format!("ecs-{}-{}-{container}-{end}", task.family, task.revision)
 }
 
 /// Docker's rule: an own entry point drops the image's command too; an own command keeps the
@@ -71,6 +79,8 @@ pub struct Given {
     pub credentials_id: Option<String>,
     /// Where AWS's services are; `None`: where their names lead.
     pub api_url: Option<String>,
+    /// The log router's address on the instance's bridge.
+    pub router_address: Option<String>,
 }
 
 /// The image's environment, then what ECS sets, then the task definition's; a later value
@@ -129,6 +139,9 @@ pub fn environment(
     }
     for (name, value) in &spec.environment {
         set(name, value);
+    }
+    for (name, value) in firelens::environment(task, spec, given.router_address.as_deref()) {
+        set(name, &value);
     }
     env
 }
@@ -321,6 +334,18 @@ pub fn pause(task: &Assignment) -> Option<ContainerConfig> {
     })
 }
 
+/// What a container may be ahead of its log driver before it waits: several times what Docker has.
+const BLOCKING_BYTES: u64 = 16 << 20;
+/// A line, and what the disk gives back in whole blocks only, fit into less: Docker's default.
+const LEAST_BUFFER_BYTES: u64 = 1 << 20;
+
+fn room_for_output(buffer: LogBuffer) -> u64 {
+    match buffer.max_bytes {
+        Some(most) => most.max(LEAST_BUFFER_BYTES),
+        None => BLOCKING_BYTES,
+    }
+}
+
 /// Everything about starting one container but its `files`.
 pub fn configure(
     task: &Assignment,
@@ -429,7 +454,9 @@ pub fn configure(
         terminal: spec.pseudo_terminal,
         interactive: spec.interactive,
         init_process: spec.init_process,
-        log: spec.log.is_some(),
+        log: spec.keeps_output(),
+        log_limit_bytes: spec.log_buffer.map(room_for_output),
+        log_blocks: spec.log_buffer.is_some_and(|buffer| buffer.blocking),
         ..ContainerConfig::default()
     })
 }

@@ -7,8 +7,9 @@ use super::ledger::{Entry, Ledger};
 use super::observe::Event;
 use super::operation;
 use super::plan::{Action, begin, plan};
+use super::route::Carrier;
 use super::seams::{Plumb, Pull};
-use super::shipper::{LogWatch, Shipper};
+use super::shipper::{LogWatch, Shipper, discard_bytes, first_line};
 use super::state::{Phase, TaskState};
 use crate::capability::Allowed;
 use crate::runtime::{Container, Runtime};
@@ -16,7 +17,9 @@ use crate::upstream::Upstream;
 use crate::volume::Volumes;
 use neargate_base::backoff::Backoff;
 use neargate_base::{Clock, Rng, task};
+use neargate_domain::LogTarget;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -25,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The longest sleep: the wall clock may be set forward meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// How long a receiver that is not our own may leave the last lines of a container waiting.
+const RECEIVER_DRAIN: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for containers that are just being started.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -338,9 +343,13 @@ impl Driver {
             Event::Reported(_) => self.report_backoff.reset(),
             _ => {}
         }
+        let has_secrets = matches!(event, Event::SecretsRead(_));
         self.state.on(event, now);
         if let Some(i) = may_end {
             self.ship_the_rest(i);
+        }
+        if has_secrets {
+            (0..self.slots.len()).for_each(|i| self.ship(i));
         }
     }
 
@@ -368,36 +377,85 @@ impl Driver {
         );
         let ended = matches!(c.phase, Phase::Ended(_));
         let ran = ended || self.slots[i].container.is_some();
-        let Some(target) = spec
-            .log
-            .clone()
-            .filter(|_| ran && !c.drained && !self.slots[i].shipping)
-        else {
+        if !ran || c.drained || self.slots[i].shipping || !spec.keeps_output() {
             return;
-        };
+        }
+        if ended {
+            self.slots[i].log_end.cancel();
+        }
+        if let Some(target) = spec.log.clone() {
+            let shipper = self.shipper(i, target);
+            self.slots[i].shipping = true;
+            self.spawn("ship-logs", async move {
+                shipper.run().await;
+                Some(Event::Drained(i).into())
+            });
+            return;
+        }
+        let wrote = !matches!(&c.phase, Phase::Ended(e) if e.started_at.is_none());
+        if wrote && spec.has_secret_route() && !self.state.secrets.are_ready() {
+            // Once they are read.
+            return;
+        }
+        let carrier = wrote.then(|| self.carrier(i)).flatten();
+        self.slots[i].shipping = true;
+        self.spawn("carry-logs", async move {
+            if let Some(carrier) = carrier {
+                carrier.run().await;
+            }
+            Some(Event::Drained(i).into())
+        });
+    }
+
+    fn log_of(&self, i: usize) -> (PathBuf, String) {
         let task_id = &self.state.assignment.task_id;
-        let shipper = Shipper {
-            path: self
-                .shared
-                .runtime
-                .state_dir(task_id, &spec.name)
-                .join("log"),
-            target,
-            source: format!("{task_id}/{}", spec.name),
+        let name = &self.state.assignment.containers[i].name;
+        let dir = self.shared.runtime.state_dir(task_id, name);
+        (dir.join("log"), format!("{task_id}/{name}"))
+    }
+
+    fn shipper(&self, i: usize, target: LogTarget) -> Shipper {
+        let (path, source) = self.log_of(i);
+        let spec = &self.state.assignment.containers[i];
+        Shipper {
+            path,
+            source,
             upstream: Arc::clone(&self.shared.upstream),
             watch: Arc::clone(&self.shared.watch),
             rng: Arc::clone(&self.shared.rng),
             ended: self.slots[i].log_end.clone(),
             drain_limit: self.shared.log_drain_limit,
-        };
-        if ended {
-            self.slots[i].log_end.cancel();
+            // One that is no pattern was refused before the container's start.
+            first_line: target.multiline.as_ref().and_then(|of| first_line(of).ok()),
+            discard_bytes: discard_bytes(spec.log_buffer),
+            target,
         }
-        self.slots[i].shipping = true;
-        self.spawn("ship-logs", async move {
-            shipper.run().await;
-            Some(Event::Drained(i).into())
-        });
+    }
+
+    /// `None`: its driver cannot be had, which was said before the container's start.
+    fn carrier(&self, i: usize) -> Option<Carrier> {
+        let (path, source) = self.log_of(i);
+        let spec = &self.state.assignment.containers[i];
+        let digest = self.state.containers[i].image_digest.as_deref();
+        let secrets = self.state.secrets.of(&spec.name);
+        let outlet = operation::outlet(&self.shared, &self.state.assignment, spec, digest, secrets);
+        let outlet = match outlet? {
+            Ok(outlet) => outlet,
+            Err(why) => {
+                tracing::warn!(source, why, "output is dropped");
+                return None;
+            }
+        };
+        Some(Carrier {
+            path,
+            outlet,
+            source,
+            watch: Arc::clone(&self.shared.watch),
+            rng: Arc::clone(&self.shared.rng),
+            ended: self.slots[i].log_end.clone(),
+            drain_limit: self.shared.log_drain_limit.min(RECEIVER_DRAIN),
+            discard_bytes: discard_bytes(spec.log_buffer),
+        })
     }
 
     fn note_images(&self) {

@@ -4,7 +4,7 @@
 use super::binding::proxied;
 use super::command;
 use super::operation::chain;
-use super::seams::{Joined, Plumb, TaskLinks};
+use super::seams::{Joined, LogReach, Plumb, TaskLinks};
 use crate::net::{ConnectError, Instance, Share, resolv_conf_in_vpc};
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -108,11 +108,8 @@ fn refusal(task: &Assignment, spec: &ContainerSpec, why: &str) -> String {
     let id = command::runtime_id(task, &spec.name);
     format!(
         "Error response from daemon: driver failed programming external connectivity on endpoint \
-         ecs-{}-{}-{}-{} ({id}): {why}",
-        task.family,
-        task.revision,
-        spec.name,
-        &id[id.len() - 20..]
+         {} ({id}): {why}",
+        command::docker_name(task, &spec.name)
     )
 }
 
@@ -151,6 +148,13 @@ impl Plumb for InstanceNetworks {
         }
         let (vpc, own) = tokio::join!(self.vpc.sweep(&in_vpc), self.own.sweep(keep));
         vpc.and(own).map_err(|e| chain(&e))
+    }
+
+    fn log_reach(&self, _: &str) -> LogReach {
+        LogReach {
+            netns: Some(self.own.namespace()),
+            has_files: matches!(self.machine, Machine::Host),
+        }
     }
 
     fn resolv_conf(&self, network: &TaskNetwork) -> String {

@@ -27,6 +27,7 @@ pub enum Event {
     Pulled(usize, Arc<PulledImage>),
     PullFailed(usize, String),
     LogsReady(usize),
+    /// The text after `failed to validate logger args: `.
     LogsRefused(usize, String),
     Started(usize, Timestamp),
     StartFailed(usize, String),
@@ -243,6 +244,11 @@ impl TaskState {
     /// What is still to start cannot.
     fn secrets_lost(&mut self, message: &str, now: Timestamp) {
         for i in 0..self.containers.len() {
+            let spec = &self.assignment.containers[i];
+            if spec.has_secret_route() && !self.containers[i].drained {
+                tracing::warn!(name = spec.name, message, "output is dropped");
+                self.containers[i].drained = true;
+            }
             let waits = matches!(
                 self.containers[i].phase,
                 Phase::Waiting
@@ -519,10 +525,14 @@ impl TaskState {
     }
 }
 
-/// As Fargate words a log stream that cannot be made.
+/// As Fargate words a log driver that cannot be had.
 fn logger_failure(message: &str) -> String {
+    format!("failed to validate logger args: {message} : exit status 1")
+}
+
+/// As Fargate words a log stream that cannot be made.
+pub fn stream_failure(message: &str) -> String {
     format!(
-        "failed to validate logger args: create stream has been retried 1 times: \
-         failed to create Cloudwatch log stream: {message} : exit status 1"
+        "create stream has been retried 1 times: failed to create Cloudwatch log stream: {message}"
     )
 }

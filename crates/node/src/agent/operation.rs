@@ -3,19 +3,26 @@
 
 use super::command;
 use super::driver::{Message, Sender, Shared};
+use super::firelens;
 use super::ledger::Entry;
-use super::observe::Event;
+use super::observe::{Event, stream_failure};
 use super::plan::Action;
+use super::route::{self, About, Outlet, Reach};
 use super::seams::{Joined, Linked, PulledImage};
-use super::state::{Network, TaskState};
+use super::shipper::first_line;
+use super::state::{Network, Secrets, TaskState};
 use crate::runtime::{Adopted, Bind, Container, ContainerConfig, ExecEnd};
 use crate::upstream::{ImageSource, UpstreamError};
 use crate::volume::Unready;
 use neargate_base::backoff::Backoff;
 use neargate_base::{Secret, task};
-use neargate_domain::{Assignment, ContainerSecrets, HealthCheck, TaskReport};
+use neargate_domain::{
+    Assignment, ContainerSecrets, ContainerSpec, HealthCheck, TaskReport, TaskSecrets,
+};
 use std::error::Error;
 use std::future::Future;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +44,10 @@ pub struct Prepared {
     /// What is known of the containers that it is linked to.
     linked: Vec<Linked>,
     secrets: Option<ContainerSecrets>,
+    /// Those of all containers: a log router has secret options of the others.
+    all_secrets: Option<Arc<TaskSecrets>>,
+    /// The log router's address.
+    router_address: Option<Ipv4Addr>,
 }
 
 /// Collect what `action` will need.
@@ -49,20 +60,20 @@ pub fn prepare(state: &TaskState, action: &Action) -> Prepared {
         Action::Pull(i) | Action::Restart(i) => Prepared {
             assignment: Some(Box::new(state.assignment.clone())),
             secrets: secrets_of(state, *i),
+            all_secrets: all_secrets(state),
             ..Prepared::default()
         },
         Action::Start(i) => Prepared {
             assignment: Some(Box::new(state.assignment.clone())),
             secrets: secrets_of(state, *i),
             image: state.containers[*i].image.clone(),
-            link: match &state.network {
-                Network::Ready(links) => links.get(*i).cloned(),
-                _ => None,
-            },
+            link: link_of(state, *i),
             linked: match &state.network {
                 Network::Ready(links) => command::linked(&state.assignment, *i, links),
                 _ => Vec::new(),
             },
+            all_secrets: all_secrets(state),
+            router_address: router_address(state),
         },
         _ => Prepared::default(),
     }
@@ -73,12 +84,80 @@ fn secrets_of(state: &TaskState, i: usize) -> Option<ContainerSecrets> {
     state.secrets.of(name).cloned()
 }
 
+fn all_secrets(state: &TaskState) -> Option<Arc<TaskSecrets>> {
+    match &state.secrets {
+        Secrets::Ready(all) => Some(Arc::clone(all)),
+        _ => None,
+    }
+}
+
+fn link_of(state: &TaskState, i: usize) -> Option<Result<Joined, String>> {
+    match &state.network {
+        Network::Ready(links) => links.get(i).cloned(),
+        _ => None,
+    }
+}
+
+fn router_address(state: &TaskState) -> Option<Ipv4Addr> {
+    let mut containers = state.assignment.containers.iter();
+    let router = containers.position(|spec| spec.firelens.is_some())?;
+    link_of(state, router)?.ok()?.address
+}
+
 /// `NAME=value` of the container's secrets.
-fn secret_env(secrets: Option<ContainerSecrets>) -> Vec<Secret<String>> {
-    let variables = secrets.into_iter().flat_map(|secrets| secrets.environment);
-    variables
+fn secret_env(
+    task: &Assignment,
+    spec: &ContainerSpec,
+    all: Option<&TaskSecrets>,
+) -> Vec<Secret<String>> {
+    let Some(all) = all else {
+        return Vec::new();
+    };
+    let own = all.0.get(&spec.name).into_iter();
+    let variables = own.flat_map(|secrets| &secrets.environment);
+    let mut env: Vec<Secret<String>> = variables
         .map(|v| Secret::new(format!("{}={}", v.name, v.value.expose())))
-        .collect()
+        .collect();
+    env.extend(firelens::secrets(task, spec, all));
+    env
+}
+
+/// Where the container's output goes by another driver than `awslogs`; `None`: nowhere.
+pub fn outlet(
+    shared: &Shared,
+    task: &Assignment,
+    spec: &ContainerSpec,
+    image_digest: Option<&str>,
+    secrets: Option<&ContainerSecrets>,
+) -> Option<Result<Outlet, String>> {
+    let log_route = spec.log_route.as_ref()?;
+    let from = shared.network.log_reach(&task.task_id);
+    let reach = Reach {
+        netns: from.netns,
+        has_files: from.has_files,
+        router: router_dir(shared, &task.task_id),
+    };
+    let about = About::of(task, spec, image_digest);
+    let secrets = secrets.map_or(&[][..], |secrets| &secrets.log_options);
+    Some(route::outlet(log_route, secrets, &about, reach))
+}
+
+/// The directory that the node shares with a task's log router.
+fn router_dir(shared: &Shared, task_id: &str) -> PathBuf {
+    let dir = shared.runtime.state_dir(task_id, firelens::DIR);
+    dir.join("socket")
+}
+
+/// What Docker's daemon does before it starts a container: the driver's options are looked at, and
+/// most drivers look for their receiver.
+async fn probe(outlet: Option<Result<Outlet, String>>) -> Result<(), String> {
+    let failed = |why: String| {
+        format!("failed to create task for container: failed to initialize logging driver: {why}")
+    };
+    match outlet.transpose().map_err(failed)? {
+        None | Some(Outlet::Kept(_)) => Ok(()),
+        Some(Outlet::Sent(mut sink)) => sink.probe().await.map_err(|e| failed(e.to_string())),
+    }
 }
 
 /// Everything an error has to say, on one line.
@@ -206,11 +285,14 @@ pub async fn check_logs(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Op
     let Some(target) = &task.containers[i].log else {
         return Some(Event::LogsReady(i).into());
     };
+    if let Some(Err(message)) = target.multiline.as_ref().map(first_line) {
+        return Some(Event::LogsRefused(i, message).into());
+    }
     let source = format!("{}/{}", task.task_id, task.containers[i].name);
     let ask = || shared.upstream.put_logs(target, &source, 0..0, Vec::new());
     Some(match until_answered(&shared, ask).await {
         Ok(_) => Event::LogsReady(i).into(),
-        Err(message) => Event::LogsRefused(i, message).into(),
+        Err(message) => Event::LogsRefused(i, stream_failure(&message)).into(),
     })
 }
 
@@ -223,7 +305,13 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     };
     let task = Arc::<Assignment>::from(task);
     let spec = &task.containers[i];
+    let digest = Some(image.digest.as_str());
+    let outlet = outlet(&shared, &task, spec, digest, prepared.secrets.as_ref());
+    if let Err(message) = probe(outlet).await {
+        return Some(Event::StartFailed(i, message).into());
+    }
     let given = command::Given {
+        router_address: prepared.router_address.map(|address| address.to_string()),
         endpoint_id: shared.endpoint.id(&task.task_id, &spec.name),
         api_url: shared.api_url.clone(),
         credentials_id: task
@@ -251,10 +339,30 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     {
         return Some(Event::StartFailed(i, message).into());
     }
-    config.secret_env = secret_env(prepared.secrets);
+    config.secret_env = secret_env(&task, spec, prepared.all_secrets.as_deref());
     let resolv_conf = shared.network.resolv_conf(&task.network);
     let resolv_conf = command::resolv_conf(&spec.network, resolv_conf);
     config.files = command::etc_files(&task, spec, &joined, &resolv_conf);
+    if spec.firelens.is_some() {
+        let included = prepared.secrets.and_then(|secrets| secrets.router_config);
+        let instance = Some(&*shared.node).filter(|id| id.starts_with("i-"));
+        let files = firelens::files(&task, spec, instance, included.as_deref());
+        let dir = router_dir(&shared, &task.task_id);
+        let bind = firelens::share_socket(&dir, spec);
+        let bind = bind.map_err(|e| {
+            format!(
+                "unable to initialize resource directory {}: {e}",
+                dir.display()
+            )
+        });
+        match files.and_then(|files| Ok((files, bind?))) {
+            Ok((files, bind)) => {
+                config.files.extend(files);
+                config.binds.push(bind);
+            }
+            Err(message) => return Some(Event::StartFailed(i, message).into()),
+        }
+    }
     let _permit = shared.starts.acquire().await.expect("never closed");
     let started = tokio::time::timeout(START_LIMIT, shared.runtime.start(&config)).await;
     Some(match started {
@@ -312,7 +420,7 @@ async fn binds(
 pub async fn restart(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<Message> {
     let task = prepared.assignment.expect("prepared for a restart");
     let (task_id, name) = (&task.task_id, &task.containers[i].name);
-    let secrets = secret_env(prepared.secrets);
+    let secrets = secret_env(&task, &task.containers[i], prepared.all_secrets.as_deref());
     let _permit = shared.starts.acquire().await.expect("never closed");
     let again = shared.runtime.restart(task_id, name, secrets);
     Some(match tokio::time::timeout(START_LIMIT, again).await {

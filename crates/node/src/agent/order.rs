@@ -85,11 +85,13 @@ pub fn start(state: &TaskState, i: usize, now: Timestamp) -> Start {
     }
 }
 
-/// May container `i` be told to stop? Only once those that depend on it have ended.
+/// May container `i` be told to stop? Only once those that depend on it have ended, and what they
+/// wrote has been taken to it if it is their log router.
 pub fn may_stop(state: &TaskState, i: usize) -> bool {
     let specs = &state.assignment.containers;
     specs.iter().zip(&state.containers).all(|(spec, c)| {
-        matches!(c.phase, Phase::Ended(_))
-            || !spec.depends_on.iter().any(|(on, _)| *on == specs[i].name)
+        let has_ended = matches!(c.phase, Phase::Ended(_));
+        let is_taken = c.drained || specs[i].firelens.is_none();
+        (has_ended && is_taken) || !spec.depends_on.iter().any(|(on, _)| *on == specs[i].name)
     })
 }

@@ -86,6 +86,7 @@ pub fn plan(state: &TaskState, now: Timestamp) -> Plan {
     }
     save(state, now, &mut plan);
     if state.stopping() {
+        read_secrets(state, &mut plan);
         stop(state, now, &mut plan);
     } else {
         run(state, now, &mut plan);
@@ -115,17 +116,32 @@ fn save(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     }
 }
 
+/// Secrets are for what is to start, which is nothing in a task that stops, and for log drivers:
+/// those go on when an agent has come that does not have them.
+fn read_secrets(state: &TaskState, plan: &mut Plan) {
+    let starts = |c: &ContainerState| !matches!(c.phase, Phase::Running { .. } | Phase::Ended(_));
+    let to_start = !state.stopping() && state.containers.iter().any(starts);
+    let mut containers = state.assignment.containers.iter().zip(&state.containers);
+    let to_log = containers.any(|(spec, c)| {
+        let ran = match &c.phase {
+            Phase::Running { .. } | Phase::Restarting { .. } => true,
+            Phase::Ended(ended) => ended.started_at.is_some(),
+            _ => false,
+        };
+        ran && !c.drained && spec.has_secret_route()
+    });
+    if state.secrets == Secrets::Absent && (to_start || to_log) {
+        plan.act(Action::ReadSecrets);
+    }
+}
+
 /// Towards running: network, images and log streams side by side, then the containers in order.
 fn run(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     if state.network == Network::Absent && plan.due(state.network_retry_at, now) {
         plan.act(Action::AttachNetwork);
     }
+    read_secrets(state, plan);
     let ended = |i: usize| matches!(state.containers[i].phase, Phase::Ended(_));
-    // Whatever runs has them.
-    let starts = |c: &ContainerState| !matches!(c.phase, Phase::Running { .. } | Phase::Ended(_));
-    if state.secrets == Secrets::Absent && state.containers.iter().any(starts) {
-        plan.act(Action::ReadSecrets);
-    }
     for (i, c) in state.containers.iter().enumerate() {
         let has_login = || {
             state.assignment.containers[i]
@@ -244,10 +260,14 @@ fn release(state: &TaskState, now: Timestamp, plan: &mut Plan) {
     if !plan.due(state.release_retry_at, now) {
         return;
     }
-    if matches!(
+    // Log drivers may reach their receivers through it.
+    let mut containers = state.assignment.containers.iter().zip(&state.containers);
+    let is_unused = containers.all(|(spec, c)| spec.log_route.is_none() || c.drained);
+    let is_held = matches!(
         state.network,
         Network::Absent | Network::Ready(_) | Network::Failed
-    ) {
+    );
+    if is_held && (is_unused || state.removed) {
         plan.act(Action::ReleaseNetwork);
     }
     // State directories hold exit codes and unshipped lines: they go once both are kept elsewhere.

@@ -80,6 +80,15 @@ pub struct Linked {
 /// own, the text after `CannotStartContainerError: `.
 pub type TaskLinks = Vec<Result<Joined, String>>;
 
+/// From where a task's log drivers reach their receivers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogReach {
+    /// The network namespace; `None`: the agent's own.
+    pub netns: Option<PathBuf>,
+    /// Sockets among the host's files are the task's instance's.
+    pub has_files: bool,
+}
+
 /// Builds and removes task networks. Every call is idempotent.
 #[async_trait]
 pub trait Plumb: Debug + Send + Sync {
@@ -88,6 +97,10 @@ pub trait Plumb: Debug + Send + Sync {
     async fn detach(&self, task_id: &str) -> Result<(), String>;
     /// Remove every task network of this agent but those of `keep`.
     async fn sweep(&self, keep: &HashSet<String>) -> Result<(), String>;
+    /// From where the task's log drivers go out, whether its network is there yet or not.
+    fn log_reach(&self, _task_id: &str) -> LogReach {
+        LogReach::default()
+    }
     /// The text of `/etc/resolv.conf` for containers with such a network.
     fn resolv_conf(&self, network: &TaskNetwork) -> String;
 }

@@ -236,7 +236,7 @@ impl TaskState {
                 } else {
                     Once::Done
                 },
-                drained: spec.log.is_none(),
+                drained: !spec.keeps_output(),
                 signalled_at: None,
                 killed_at: None,
                 health: HealthState::default(),
@@ -250,7 +250,9 @@ impl TaskState {
         let is_secret = |spec: &ContainerSpec| {
             !spec.secrets.is_empty()
                 || !spec.environment_files.is_empty()
+                || !spec.log_secrets.is_empty()
                 || spec.repository_credentials.is_some()
+                || super::firelens::is_from_s3(spec)
         };
         let secrets = match assignment.containers.iter().any(is_secret) {
             true => Secrets::Absent,

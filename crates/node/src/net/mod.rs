@@ -11,7 +11,7 @@
 //! A container instance's own network, with bridge and ports, is [`Instance`].
 
 mod conntrack;
-pub(crate) mod dial;
+mod dial;
 mod error;
 mod firewall;
 mod forwarding;
@@ -39,6 +39,7 @@ mod tests;
 mod vpc;
 mod watch;
 
+pub use dial::{dial_tcp, dial_udp};
 pub use error::NetworkError;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
 pub use overlay::OverlayConfig;

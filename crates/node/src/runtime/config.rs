@@ -80,6 +80,8 @@ pub struct ContainerConfig {
     pub log: bool,
     /// Lines beyond this many unconsumed bytes are dropped and counted; `None`: 1 GiB.
     pub log_limit_bytes: Option<u64>,
+    /// What is beyond that is not read from the container, which waits once its pipe is full.
+    pub log_blocks: bool,
 }
 
 /// Limits of one task, inside its node's own.

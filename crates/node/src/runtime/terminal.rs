@@ -6,7 +6,7 @@
 use super::exec::ExecEnd;
 use super::shim::{ShimRuntime, socket_path};
 use super::{Executed, Runtime, Started};
-use crate::net::dial::connect_in;
+use crate::net::dial_tcp;
 use crate::shim::{
     ExecRequest, Reply, Request, STARTED, read_json, receive, set_window_size, start_ticks,
 };
@@ -15,8 +15,9 @@ use neargate_domain::{TerminalInput, TerminalOutput};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::pin::pin;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncWriteExt, Interest};
@@ -125,7 +126,8 @@ impl ShimRuntime {
         if start_ticks(pid) != Some(started.start_ticks) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        connect_in(format!("/proc/{pid}/ns/net").into(), to).await
+        let netns = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        dial_tcp(Some(&netns), SocketAddr::V4(to)).await
     }
 }
 

@@ -19,13 +19,15 @@ pub(super) struct Log {
     file: Option<File>,
     end: u64,
     limit: u64,
+    blocks: bool,
     pub dropped: u64,
     /// Dropped since the log last said so.
     unsaid: u64,
 }
 
 impl Log {
-    pub fn open(path: Option<&Path>, limit: Option<u64>) -> io::Result<Log> {
+    /// `blocks`: whoever writes asks [`Log::is_full`] before, and nothing is dropped for the limit.
+    pub fn open(path: Option<&Path>, limit: Option<u64>, blocks: bool) -> io::Result<Log> {
         let file = path
             .map(|path| File::options().append(true).create(true).open(path))
             .transpose()?;
@@ -36,25 +38,37 @@ impl Log {
             file,
             end,
             limit: limit.unwrap_or(DEFAULT_LIMIT),
+            blocks,
             dropped: 0,
             unsaid: 0,
         })
     }
 
+    /// What is written now had better wait until earlier output is shipped.
+    pub fn is_full(&self) -> bool {
+        self.blocks && self.used() > self.limit
+    }
+
+    /// The shipper punches out what it has shipped, so blocks, not length, are what is used.
+    fn used(&self) -> u64 {
+        let stat = self.file.as_ref().map(fstat);
+        stat.and_then(Result::ok)
+            .map_or(0, |stat| u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
+    }
+
     pub fn write(&mut self, batch: &mut Batch, now: Timestamp) {
-        let Some(file) = &mut self.file else {
+        let Some(file) = &self.file else {
             *batch = Batch::default();
             return;
         };
         if batch.records == 0 {
             return;
         }
-        // The shipper punches out what it has shipped, so blocks, not length, are what is used.
-        let used = fstat(&*file).map_or(0, |stat| stat.st_blocks as u64 * 512);
         let more = batch.bytes.len() as u64;
         let fits = fstatvfs(&*file).map_or(true, |stat| DiskSpace::from(stat).takes(more));
+        let within = self.blocks || self.used() + more <= self.limit;
         let notice = self.notice(now);
-        let written = if used + more > self.limit || !fits {
+        let written = if !within || !fits {
             Err(io::ErrorKind::StorageFull.into())
         } else {
             let file = self.file.as_mut().expect("checked above");

@@ -23,6 +23,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+/// How often a full log is looked at for room.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long output is read on after everything in the container has been killed.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -82,7 +84,8 @@ pub(super) fn supervise(
     mut launched: Launched,
 ) -> io::Result<()> {
     let path = dir.join(LOG);
-    let log = match Log::open(config.log.then_some(path.as_path()), config.log_limit_bytes) {
+    let kept = config.log.then_some(path.as_path());
+    let log = match Log::open(kept, config.log_limit_bytes, config.log_blocks) {
         Ok(log) => log,
         Err(e) => {
             launched.cgroup.kill().map_err(io::Error::other)?;
@@ -120,8 +123,7 @@ pub(super) fn supervise(
 impl Supervisor<'_> {
     fn run(mut self) -> io::Result<()> {
         let status = loop {
-            let timeout = self.execs.wake_in().map(timespec);
-            self.step(timeout)?;
+            self.step(self.execs.wake_in())?;
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             if let Some(status) = waitid(WaitId::PidFd(self.launched.pidfd.as_fd()), options)? {
                 break status;
@@ -161,14 +163,22 @@ impl Supervisor<'_> {
     }
 
     /// Waits for anything to happen, and handles it.
-    fn step(&mut self, timeout: Option<Timespec>) -> io::Result<()> {
+    fn step(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        // Then the container waits for its output to be read.
+        let is_full = self.log.is_full();
+        let timeout = match is_full {
+            true => Some(timeout.map_or(LOOK_AGAIN, |t| t.min(LOOK_AGAIN))),
+            false => timeout,
+        };
+        let timeout = timeout.map(timespec);
         let ready = {
             let mut fds = vec![PollFd::new(&self.launched.pidfd, PollFlags::IN)];
+            let read = |output: usize| self.outputs[output].pipe.as_ref().filter(|_| !is_full);
             let parts = [
-                &self.outputs[0].pipe,
-                &self.outputs[1].pipe,
-                &self.report,
-                &self.launched.terminal,
+                read(0),
+                read(1),
+                self.report.as_ref(),
+                self.launched.terminal.as_ref(),
             ];
             fds.extend(
                 parts
@@ -188,8 +198,10 @@ impl Supervisor<'_> {
         // Reading from whatever is not ready costs one call that answers EAGAIN.
         self.read_report()?;
         self.take_terminal();
-        for output in &mut self.outputs {
-            output.pump(&mut self.buffer, &mut self.log, &mut self.batch);
+        if !is_full {
+            for output in &mut self.outputs {
+                output.pump(&mut self.buffer, &mut self.log, &mut self.batch);
+            }
         }
         if ready {
             self.serve();

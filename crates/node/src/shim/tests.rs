@@ -98,7 +98,7 @@ proptest! {
 fn a_full_log_drops_whole_lines_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let mut log = Log::open(Some(&path), Some(64 * 1024)).unwrap();
+    let mut log = Log::open(Some(&path), Some(64 * 1024), false).unwrap();
     let write = |log: &mut Log, count: usize| {
         let mut batch = Batch::default();
         for _ in 0..count {
@@ -121,6 +121,25 @@ fn a_full_log_drops_whole_lines_and_says_so() {
         .collect();
     assert_eq!(tail[0], b"neargate: 60 lines of output were lost: no space");
     assert_eq!(tail.len(), 2);
+}
+
+#[test]
+fn a_log_that_blocks_says_when_it_is_full_and_drops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut log = Log::open(Some(&path), Some(64 * 1024), true).unwrap();
+    let mut batch = Batch::default();
+    for _ in 0..200 {
+        batch.push(NOW, Stream::Stdout, &[b'y'; 1000], &[]);
+    }
+    assert!(!log.is_full());
+    log.write(&mut batch, NOW);
+    assert!(log.is_full() && log.dropped == 0);
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(Records(&bytes).count(), 200);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    discard_before(&file, bytes.len() as u64).unwrap();
+    assert!(!log.is_full());
 }
 
 #[test]

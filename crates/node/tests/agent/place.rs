@@ -385,6 +385,7 @@ pub fn script(name: &str, script: &str) -> ContainerSpec {
             group: "/ecs/test".into(),
             stream: name.into(),
             create_group: true,
+            multiline: None,
         }),
         ..ContainerSpec::default()
     }

@@ -166,9 +166,10 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              say who mounts it; permissions of devices are read and write; \
              EBS volumes are files of the host that no other call knows, as fast as that, and not \
              made of snapshots or encrypted; no \
-             FSx and S3 Files volumes, volume drivers but local, inference accelerators, \
-             sidecar or other log drivers, \
-             or secrets of log drivers yet: such tasks are refused. The task \
+             FSx and S3 Files volumes, volume drivers but local, inference accelerators \
+             and GPUs: such tasks are refused; awslogs takes no secret \
+             options and no endpoint but AWS's own, syslog no TLS, splunk no splunk-capath or \
+             index acknowledgment, and a driver's names are resolved by the host. The task \
              metadata endpoint tells no tags, volumes or clock drift",
         )
         .on(ops::StopTask, tasks::stop_task)

@@ -8,13 +8,16 @@ use neargate_api_s3 as s3;
 use neargate_api_secretsmanager as secretsmanager;
 use neargate_api_ssm as ssm;
 use neargate_base::{Region, Secret};
-use neargate_domain::{Assignment, ContainerSecrets, SecretVariable, TaskSecrets};
+use neargate_domain::{Assignment, ContainerSecrets, ContainerSpec, SecretVariable, TaskSecrets};
 use neargate_service::{AwsError, Caller, Fault, House, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// As many names as `GetParameters` takes.
 const NAMES: usize = 10;
+
+/// A log router's configuration is text that somebody has written.
+const MAX_ROUTER_CONFIG_BYTES: usize = 1 << 20;
 
 /// Why they are not read.
 #[derive(Debug)]
@@ -36,7 +39,8 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
         role: task.execution_role_arn.as_deref().unwrap_or_default(),
     };
     let mut sources: BTreeMap<&str, Source> = BTreeMap::new();
-    for (_, value_from) in task.containers.iter().flat_map(|c| &c.secrets) {
+    let named = task.containers.iter().flat_map(named);
+    for (_, value_from) in named {
         let source = Source::parse(value_from, &task.account, &task.region);
         let source = source.map_err(|why| Unread::Missing(secrets::of_secret(&why)))?;
         sources.insert(value_from, source);
@@ -48,19 +52,15 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
     for container in &task.containers {
         let mut own = ContainerSecrets::default();
         for (name, value_from) in &container.secrets {
-            let value = match &sources[value_from.as_str()] {
-                Source::Parameter { region, name } => {
-                    parameters[&(region.clone(), name.clone())].clone()
-                }
-                Source::Secret(part) => {
-                    let text = reader.secret(part, &mut texts).await?;
-                    let value = secrets::part(text.expose(), part.json_key.as_deref());
-                    let value = value.map_err(|why| Unread::Missing(secrets::of_secret(&why)))?;
-                    Secret::new(value)
-                }
-            };
-            let name = name.clone();
-            own.environment.push(SecretVariable { name, value });
+            let value = reader.value(&sources[value_from.as_str()], &parameters, &mut texts);
+            own.environment.push(variable(name, value.await?));
+        }
+        for (name, value_from) in &container.log_secrets {
+            let value = reader.value(&sources[value_from.as_str()], &parameters, &mut texts);
+            own.log_options.push(variable(name, value.await?));
+        }
+        if let Some(arn) = router_config(container) {
+            own.router_config = Some(reader.object(arn).await?);
         }
         let mut given: BTreeSet<&str> = container.environment.keys().map(String::as_str).collect();
         given.extend(container.secrets.iter().map(|(name, _)| name.as_str()));
@@ -95,6 +95,27 @@ type Variables = Vec<(String, String)>;
 type Files = BTreeMap<String, Variables>;
 /// The texts of secrets that were read, whole.
 type Texts = BTreeMap<SecretPart, Secret<String>>;
+/// The values of parameters, by region and by name or ARN.
+type Parameters = BTreeMap<(Region, String), Secret<String>>;
+
+/// What a container's variables and log options are read from.
+fn named(container: &ContainerSpec) -> impl Iterator<Item = &(String, String)> {
+    container.secrets.iter().chain(&container.log_secrets)
+}
+
+fn variable(name: &str, value: Secret<String>) -> SecretVariable {
+    let name = name.to_owned();
+    SecretVariable { name, value }
+}
+
+/// The object that a log router's configuration includes
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/firelens-taskdef-customconfig.html>).
+fn router_config(container: &ContainerSpec) -> Option<&str> {
+    let options = &container.firelens.as_ref()?.options;
+    let is_s3 = options.get("config-file-type").map(String::as_str) == Some("s3");
+    let arn = options.get("config-file-value").filter(|_| is_s3)?;
+    Some(arn)
+}
 
 struct Reader<'a> {
     house: &'a Arc<House>,
@@ -113,7 +134,7 @@ impl Reader<'_> {
     async fn parameters(
         &self,
         sources: impl Iterator<Item = &Source>,
-    ) -> Result<BTreeMap<(Region, String), Secret<String>>, Unread> {
+    ) -> Result<Parameters, Unread> {
         let mut wanted: BTreeMap<&Region, BTreeSet<&String>> = BTreeMap::new();
         for source in sources {
             if let Source::Parameter { region, name } = source {
@@ -148,6 +169,26 @@ impl Reader<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// What of the source is wanted.
+    async fn value(
+        &self,
+        source: &Source,
+        parameters: &Parameters,
+        texts: &mut Texts,
+    ) -> Result<Secret<String>, Unread> {
+        match source {
+            Source::Parameter { region, name } => {
+                Ok(parameters[&(region.clone(), name.clone())].clone())
+            }
+            Source::Secret(part) => {
+                let text = self.secret(part, texts).await?;
+                let value = secrets::part(text.expose(), part.json_key.as_deref());
+                let value = value.map_err(|why| Unread::Missing(secrets::of_secret(&why)))?;
+                Ok(Secret::new(value))
+            }
+        }
     }
 
     /// Its text, asked for once.
@@ -221,6 +262,46 @@ impl Reader<'_> {
         let variables = files::variables(text, on);
         read.insert(value.to_owned(), variables.clone());
         Ok(variables)
+    }
+
+    /// The text of an object. The words are the ECS agent's.
+    async fn object(&self, arn: &str) -> Result<String, Unread> {
+        let missing_object = |why: &str| {
+            Unread::Missing(format!("unable to download firelens s3 config file: {why}"))
+        };
+        let named = arn
+            .split_once(":s3:::")
+            .and_then(|(_, o)| o.split_once('/'));
+        let Some((bucket, key)) = named else {
+            return Err(missing_object(&format!(
+                "unable to parse bucket and key from s3 arn: {arn}"
+            )));
+        };
+        if self.role.is_empty() {
+            return Err(missing_object("unable to get execution role credentials"));
+        }
+        let why = |error: &dyn std::fmt::Display| {
+            format!("unable to download s3 config {key} from bucket {bucket}: {error}")
+        };
+        let input = s3::GetObjectInput {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            ..Default::default()
+        };
+        let scope = self.scope(&self.task.region);
+        let call = Caller::call::<s3::ops::GetObject>(self.house, &scope, self.role, &input);
+        let output = call.await.map_err(|error| match error.fault {
+            Fault::Client => missing_object(&why(&error)),
+            Fault::Server => Unread::Failed(error),
+        })?;
+        let body = output.body.unwrap_or_default();
+        if body.len() > MAX_ROUTER_CONFIG_BYTES {
+            return Err(missing_object(&why(&"it is larger than 1 MiB")));
+        }
+        match std::str::from_utf8(&body) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(missing_object(&why(&"it is no text"))),
+        }
     }
 
     /// A registry's secret is named by its ARN or, unlike others, by its name.

@@ -1,6 +1,7 @@
 //! `neargate logs`: what the containers of a service, or of one task, say.
 
 mod choose;
+mod kept;
 mod source;
 
 pub use source::{last_lines, streams_of};
@@ -12,14 +13,16 @@ use anyhow::{Result, bail};
 use choose::Choice;
 pub use choose::choose;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use kept::{Kept, keeps};
 use neargate_api_ecs as ecs;
 use neargate_base::time::{Stopwatch, SystemClock};
 use neargate_base::{Clock, Timestamp};
 use serde_json::json;
-use source::{Line, Source};
+use source::{Line, Origin, Source};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,7 +32,7 @@ const LOOK_FOR_TASKS: Duration = Duration::from_secs(1);
 /// Calls under way at the same time.
 const PARALLEL: usize = 8;
 
-/// Show what containers write, from CloudWatch Logs.
+/// Show what containers write, from CloudWatch Logs or from this host's files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   neargate logs web                  all of the service web, oldest first
@@ -74,6 +77,7 @@ impl Logs {
             choice,
             from,
             container: self.container.clone(),
+            data: self.target.data(),
             definitions: BTreeMap::new(),
             sources: BTreeMap::new(),
             silent: BTreeSet::new(),
@@ -109,6 +113,8 @@ struct Reader {
     choice: Choice,
     from: Option<Timestamp>,
     container: Option<String>,
+    /// Where the Neargate of this host keeps its files.
+    data: Option<PathBuf>,
     definitions: BTreeMap<String, ecs::TaskDefinition>,
     /// The sources, keyed by task id and container.
     sources: BTreeMap<(String, String), Source>,
@@ -143,8 +149,9 @@ impl Reader {
                 {
                     continue;
                 }
-                match stream {
-                    Some(stream) => {
+                let origin = stream.map(Origin::Stream);
+                match origin.or_else(|| self.kept(definition, id, &container)) {
+                    Some(origin) => {
                         let key = (id.to_owned(), container);
                         let number = self.sources.values().map(|s| s.number + 1).max();
                         let of_task = self.sources.values().find(|s| s.task_id == id);
@@ -152,7 +159,7 @@ impl Reader {
                         self.sources
                             .entry(key)
                             .or_insert_with_key(|(id, container)| {
-                                Source::new(stream, id, container, number)
+                                Source::new(origin, id, container, number)
                             });
                     }
                     None => drop(self.silent.insert(container)),
@@ -205,6 +212,20 @@ impl Reader {
         }
     }
 
+    /// What its host keeps of a container's output, if that is this one.
+    fn kept(
+        &self,
+        definition: &ecs::TaskDefinition,
+        task_id: &str,
+        container: &str,
+    ) -> Option<Origin> {
+        let mut containers = definition.container_definitions.iter().flatten();
+        let named = containers.find(|c| c.name.as_deref() == Some(container))?;
+        let log = named.log_configuration.as_ref()?;
+        let data = self.data.as_ref().filter(|_| keeps(&log.log_driver))?;
+        Kept::find(data, task_id, container).map(Origin::Kept)
+    }
+
     fn why_nothing(&self, named: &str) -> String {
         let silent: Vec<&str> = self.silent.iter().map(String::as_str).collect();
         match (&self.container, silent.is_empty()) {
@@ -212,7 +233,8 @@ impl Reader {
             (None, true) => format!("{named} has no tasks, and none that are remembered"),
             (_, false) => format!(
                 "{named} keeps no logs in CloudWatch Logs: give {} a logConfiguration with the \
-                 logDriver awslogs",
+                 logDriver awslogs (what json-file and local keep is read on the host of the task, \
+                 as long as that is there)",
                 silent.join(", ")
             ),
         }

@@ -1,5 +1,6 @@
 //! The log stream of one container, read forwards.
 
+use super::kept::Kept;
 use crate::client::{Client, ClientError, Code};
 use crate::view::last_part;
 use neargate_api_ecs as ecs;
@@ -67,10 +68,17 @@ pub struct Line {
     pub message: String,
 }
 
+/// Where lines come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Stream(LogStream),
+    Kept(Kept),
+}
+
 /// A stream, and how far it was read.
 #[derive(Debug)]
 pub struct Source {
-    stream: LogStream,
+    origin: Origin,
     pub task_id: String,
     pub container: String,
     /// The number of the task, which chooses its colour.
@@ -86,9 +94,9 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn new(stream: LogStream, task_id: &str, container: &str, number: usize) -> Source {
+    pub fn new(origin: Origin, task_id: &str, container: &str, number: usize) -> Source {
         Source {
-            stream,
+            origin,
             task_id: task_id.to_owned(),
             container: container.to_owned(),
             number,
@@ -119,16 +127,27 @@ impl Source {
         client: &Client,
         from: Option<Timestamp>,
     ) -> Result<(), ClientError> {
+        let stream = match &mut self.origin {
+            Origin::Stream(stream) => &*stream,
+            Origin::Kept(kept) => {
+                let lines = kept.read();
+                let lines = lines.map_err(|e| ClientError::Unreadable(e.to_string()))?;
+                self.dry = lines.is_empty();
+                let is_wanted = |line: &Line| from.is_none_or(|from| line.at >= from);
+                self.lines.extend(lines.into_iter().filter(is_wanted));
+                return Ok(());
+            }
+        };
         let input = logs::GetLogEventsInput {
-            log_group_name: Some(self.stream.group.clone()),
-            log_stream_name: self.stream.stream.clone(),
+            log_group_name: Some(stream.group.clone()),
+            log_stream_name: stream.stream.clone(),
             start_time: from.map(Timestamp::as_millis),
             start_from_head: Some(true),
             next_token: self.next.clone(),
             limit: Some(PAGE),
             ..Default::default()
         };
-        let client = client.in_region(&self.stream.region);
+        let client = client.in_region(&stream.region);
         let page = match client.call(ops::GetLogEvents, &input).await {
             Err(error) if error.is(Code::ResourceNotFound) => {
                 self.dry = true;

@@ -148,13 +148,7 @@ pub fn container(state: &TaskState, i: usize, version: Version) -> Value {
     fields.set("Name", spec.name.clone());
     let docker_name = match task.launch_type {
         LaunchType::Fargate => spec.name.clone(),
-        LaunchType::Ec2 | LaunchType::External => format!(
-            "ecs-{}-{}-{}-{}",
-            task.family,
-            task.revision,
-            spec.name,
-            &id[id.len().saturating_sub(20)..]
-        ),
+        LaunchType::Ec2 | LaunchType::External => command::docker_name(task, &spec.name),
     };
     fields.set("DockerName", docker_name);
     fields.set("Image", spec.image.name.clone());
@@ -187,6 +181,10 @@ pub fn container(state: &TaskState, i: usize, version: Version) -> Value {
         if let Some(log) = &spec.log {
             fields.set("LogDriver", "awslogs");
             fields.set("LogOptions", log_options(log));
+        }
+        if let Some(route) = &spec.log_route {
+            fields.set("LogDriver", route.driver.clone());
+            fields.set("LogOptions", json!(route.options));
         }
         if spec.restart_policy.is_some() {
             fields.set("RestartCount", c.runs.restarts);

@@ -25,6 +25,7 @@ fn state() -> TaskState {
         group: "/ecs/web".into(),
         stream: "web/web/1".into(),
         create_group: false,
+        multiline: None,
     });
     let mut task = assignment(vec![web, container("side")]);
     task.cpu_units = Some(256);

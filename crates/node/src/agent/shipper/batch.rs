@@ -1,7 +1,9 @@
 //! From bytes of a log file to lines as CloudWatch Logs takes them. Pure.
 
 use crate::runtime::Records;
+use neargate_base::Timestamp;
 use neargate_domain::LogLine;
+use regex::bytes::Regex;
 
 /// `PutLogEvents` takes at most 10,000 events
 /// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>).
@@ -20,6 +22,8 @@ pub struct Batch {
     pub consumed: u64,
     /// Bytes read but not consumed.
     pub remaining: u64,
+    /// Among them is an event that may go on.
+    pub is_open: bool,
 }
 
 impl Batch {
@@ -52,6 +56,80 @@ impl Batch {
         batch.consumed = consumed as u64;
         batch.remaining = (bytes.len() - consumed) as u64;
         batch
+    }
+
+    /// As [`Batch::parse`], where a line that matches begins an event and the others go on with
+    /// it, up to an event's limit. `whole`: the last event has ended, too.
+    pub fn gather(bytes: &[u8], full: bool, first_line: &Regex, whole: bool) -> Batch {
+        let mut gathering = Gathering {
+            batch: Batch::default(),
+            size: 0,
+            open: None,
+            first_line,
+            read: 0,
+        };
+        let mut has_room = true;
+        for record in Records(bytes) {
+            let begun = gathering.open.as_ref().map_or(0, |(_, event)| event.len());
+            let is_first = gathering.first_line.is_match(record.message);
+            if is_first || begun + record.message.len() > MAX_MESSAGE_BYTES {
+                has_room = gathering.close();
+                if !has_room {
+                    break;
+                }
+            }
+            let event = gathering.open.get_or_insert((record.timestamp, Vec::new()));
+            event.1.extend_from_slice(record.message);
+            event.1.push(b'\n');
+            gathering.read += record.length;
+        }
+        let is_under_way = has_room && gathering.open.is_some();
+        if whole && is_under_way {
+            gathering.close();
+        }
+        let mut batch = gathering.batch;
+        if batch.consumed == 0 && full && !is_under_way {
+            batch.consumed = bytes.len() as u64;
+        }
+        batch.remaining = bytes.len() as u64 - batch.consumed;
+        batch.is_open = !whole && is_under_way;
+        batch
+    }
+}
+
+/// Puts lines together to events. What lies between two events is nobody's, so the last one of the
+/// bytes is left for the next time, when more of it may have come.
+struct Gathering<'a> {
+    batch: Batch,
+    size: usize,
+    /// The event under way: when it began, and its lines, each with its newline.
+    open: Option<(Timestamp, Vec<u8>)>,
+    first_line: &'a Regex,
+    /// How far the bytes are read.
+    read: usize,
+}
+
+impl Gathering<'_> {
+    /// False: the batch is full, and the event under way is not in it.
+    fn close(&mut self) -> bool {
+        let Some((timestamp, bytes)) = self.open.take() else {
+            return true;
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let messages = events(&text);
+        let cost = text.len() + messages.len() * EVENT_BYTES;
+        let lines = self.batch.lines.len() + messages.len();
+        if (lines > MAX_LINES || self.size + cost > MAX_BYTES) && self.size > 0 {
+            return false;
+        }
+        self.size += cost;
+        self.batch.consumed = self.read as u64;
+        let lines = messages.into_iter().map(|message| LogLine {
+            timestamp,
+            message: message.to_owned(),
+        });
+        self.batch.lines.extend(lines);
+        true
     }
 }
 

@@ -6,12 +6,14 @@
 //! disk space of shipped parts is given back.
 
 mod batch;
+mod multiline;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use batch::Batch;
+pub use multiline::first_line;
 pub use watch::LogWatch;
 
 use crate::runtime::discard_before;
@@ -19,23 +21,26 @@ use crate::upstream::{Upstream, UpstreamError};
 use neargate_base::backoff::Backoff;
 use neargate_base::time::Stopwatch;
 use neargate_base::{DiskSpace, Rng, task};
-use neargate_domain::{LogLine, LogTarget};
+use neargate_domain::{LogBuffer, LogLine, LogTarget};
+use regex::bytes::Regex;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Lines written within this time of each other travel together.
 const LINGER: Duration = Duration::from_millis(50);
+/// An event of several lines has ended when nothing more of it came for so long.
+const EVENT_ENDS: Duration = Duration::from_secs(1);
 /// A change that the kernel did not tell of is seen after this long.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How much is read at once; `PutLogEvents` takes 1 MiB a call.
 const READ_BYTES: usize = 1 << 20;
-/// Disk space is given back in steps of this size.
+/// Disk space is given back in steps of this size, where the buffer is not much larger itself.
 const DISCARD_BYTES: u64 = 4 << 20;
 
 /// On a full disk lines of an ended container are given up after this long.
@@ -55,6 +60,18 @@ pub struct Shipper {
     pub ended: CancellationToken,
     /// After the end, lines the control plane cannot take for this long are given up.
     pub drain_limit: Duration,
+    /// What begins an event; `None`: each line is one.
+    pub first_line: Option<Regex>,
+    /// Disk space is given back in steps of this size.
+    pub discard_bytes: u64,
+}
+
+/// In what steps disk space is given back of a buffer of this size.
+pub fn discard_bytes(buffer: Option<LogBuffer>) -> u64 {
+    let most = buffer.and_then(|buffer| buffer.max_bytes);
+    most.map_or(DISCARD_BYTES, |most| {
+        (most / 8).clamp(64 << 10, DISCARD_BYTES)
+    })
 }
 
 /// Why shipping ended early; logged, and counted against nobody.
@@ -74,16 +91,19 @@ impl Shipper {
         };
         // Read up to here; what lies between has no lines.
         let mut offset = recorded;
-        let Some(file) = self.open().await else {
+        let Some(file) = open(&self.path, &self.ended).await else {
             return;
         };
         let file = Arc::new(file);
         let watched = self.watch.file(&self.path);
         let mut discarded = 0;
         let mut refused = false;
+        let mut quiet = false;
         loop {
             let ended = self.ended.is_cancelled();
-            let batch = match read_batch(&file, offset).await {
+            let first_line = self.first_line.clone().map(|of| (of, ended || quiet));
+            quiet = false;
+            let batch = match read_batch(&file, offset, first_line).await {
                 Ok(batch) => batch,
                 Err(error) => {
                     tracing::error!(path = %self.path.display(), %error, "container log unreadable");
@@ -105,6 +125,7 @@ impl Shipper {
                         }
                     }
                     () = self.ended.cancelled() => {}
+                    () = tokio::time::sleep(EVENT_ENDS), if batch.is_open => quiet = true,
                     () = tokio::time::sleep(LOOK_AGAIN) => {}
                 }
                 continue;
@@ -136,7 +157,7 @@ impl Shipper {
                     }
                 }
             }
-            if offset - discarded >= DISCARD_BYTES && discard_before(&file, offset).is_ok() {
+            if offset - discarded >= self.discard_bytes && discard_before(&file, offset).is_ok() {
                 discarded = offset;
             }
         }
@@ -188,25 +209,25 @@ impl Shipper {
         tokio::time::sleep(backoff.next_delay(&self.rng)).await;
         Ok(())
     }
+}
 
-    /// `None`: it ended without ever having written.
-    async fn open(&self) -> Option<File> {
-        loop {
-            let ended = self.ended.is_cancelled();
-            let error = match File::options().read(true).write(true).open(&self.path) {
-                Ok(file) => return Some(file),
-                Err(error) => error,
-            };
-            if ended {
-                if error.kind() != io::ErrorKind::NotFound {
-                    tracing::error!(path = %self.path.display(), %error, "container log unreadable");
-                }
-                return None;
+/// A container's log file. `None`: it ended without ever having written.
+pub(super) async fn open(path: &Path, ended: &CancellationToken) -> Option<File> {
+    loop {
+        let is_complete = ended.is_cancelled();
+        let error = match File::options().read(true).write(true).open(path) {
+            Ok(file) => return Some(file),
+            Err(error) => error,
+        };
+        if is_complete {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::error!(path = %path.display(), %error, "container log unreadable");
             }
-            tokio::select! {
-                () = self.ended.cancelled() => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-            }
+            return None;
+        }
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
     }
 }
@@ -227,20 +248,36 @@ impl Drain {
     }
 }
 
-async fn read_batch(file: &Arc<File>, offset: u64) -> io::Result<Batch> {
+/// `first_line`: what begins an event, and whether the last one has ended.
+async fn read_batch(
+    file: &Arc<File>,
+    offset: u64,
+    first_line: Option<(Regex, bool)>,
+) -> io::Result<Batch> {
     let file = Arc::clone(file);
     let read = task::spawn_blocking(move || {
-        let mut bytes = vec![0; READ_BYTES];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(Batch::parse(&bytes[..filled], filled == READ_BYTES))
+        let bytes = read_from(&file, offset)?;
+        let full = bytes.len() == READ_BYTES;
+        Ok(match first_line {
+            None => Batch::parse(&bytes, full),
+            Some((first_line, whole)) => Batch::gather(&bytes, full, &first_line, whole),
+        })
     });
     read.await.unwrap_or_else(|e| Err(io::Error::other(e)))
+}
+
+/// What is there, at most as much as is read at once.
+pub(super) fn read_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; READ_BYTES];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }

@@ -1,5 +1,6 @@
-use super::Batch;
+use super::{Batch, first_line};
 use neargate_base::Timestamp;
+use neargate_domain::Multiline;
 
 fn record(line: &str) -> Vec<u8> {
     format!("5 o {}\n{line}\n", line.len()).into_bytes()
@@ -64,4 +65,46 @@ fn damage_does_not_stop_a_stream() {
     let batch = Batch::parse(&[b'?'; 100], true);
     assert_eq!((batch.consumed, batch.lines.len()), (100, 0));
     assert_eq!(Batch::parse(&[b'?'; 100], false).consumed, 0);
+}
+
+fn messages(batch: &Batch) -> Vec<&str> {
+    batch.lines.iter().map(|l| l.message.as_str()).collect()
+}
+
+#[test]
+fn lines_are_put_together_to_events() {
+    let begins = first_line(&Multiline::Pattern("^[A-Z]".into())).unwrap();
+    let bytes: Vec<u8> = ["  before", "One", " at a", "Two", " at b"]
+        .iter()
+        .flat_map(|line| record(line))
+        .collect();
+    let last = record("Two").len() + record(" at b").len();
+    let batch = Batch::gather(&bytes, false, &begins, false);
+    assert_eq!(messages(&batch), ["  before\n", "One\n at a\n"]);
+    assert_eq!((batch.remaining, batch.is_open), (last as u64, true));
+    // It goes on where that ended: with the event that may have grown.
+    let rest = &bytes[bytes.len() - last..];
+    let batch = Batch::gather(rest, false, &begins, false);
+    assert_eq!((batch.consumed, batch.is_open), (0, true));
+    let batch = Batch::gather(rest, false, &begins, true);
+    assert_eq!(messages(&batch), ["Two\n at b\n"]);
+    assert_eq!((batch.remaining, batch.is_open), (0, false));
+}
+
+#[test]
+fn an_event_ends_at_its_limit_and_a_batch_at_its_own() {
+    let never = first_line(&Multiline::Pattern("^never".into())).unwrap();
+    let line = record(&"x".repeat(100_000));
+    let batch = Batch::gather(&line.repeat(5), false, &never, false);
+    assert_eq!(batch.lines.len(), 2);
+    assert!(batch.lines.iter().all(|l| l.message.len() == 200_002));
+    assert_eq!(batch.remaining, line.len() as u64);
+
+    let each = first_line(&Multiline::Pattern("^x".into())).unwrap();
+    let many: Vec<u8> = record("x").repeat(10_002);
+    let batch = Batch::gather(&many, false, &each, true);
+    assert_eq!(batch.lines.len(), 10_000);
+    assert_eq!(batch.remaining, 2 * record("x").len() as u64);
+    let batch = Batch::gather(&[b'?'; 100], true, &each, false);
+    assert_eq!((batch.consumed, batch.lines.len()), (100, 0));
 }

@@ -81,6 +81,7 @@ fn the_task_definitions_environment_wins() {
         endpoint_id: "0123".into(),
         credentials_id: Some("c1".into()),
         api_url: Some("http://169.254.169.253:4566".into()),
+        ..Given::default()
     };
     let env = environment(
         &task,

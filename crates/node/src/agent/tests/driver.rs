@@ -419,7 +419,7 @@ fn password(value: &str) -> TaskSecrets {
     };
     let of_web = ContainerSecrets {
         environment: vec![password],
-        registry: None,
+        ..ContainerSecrets::default()
     };
     TaskSecrets([("web".to_owned(), of_web)].into())
 }

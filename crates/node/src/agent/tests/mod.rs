@@ -4,6 +4,7 @@ mod clock_set;
 mod command;
 mod driver;
 pub mod fakes;
+mod firelens;
 mod health;
 mod ledger;
 mod plan;
@@ -87,6 +88,7 @@ pub fn logged(spec: ContainerSpec) -> ContainerSpec {
         group: "/ecs/web".into(),
         stream: format!("ecs/{}/0", spec.name),
         create_group: false,
+        multiline: None,
     });
     ContainerSpec { log, ..spec }
 }

@@ -1,6 +1,6 @@
 //! Planner tables: a state, and what is done next.
 
-use super::super::observe::Event;
+use super::super::observe::{Event, stream_failure};
 use super::super::plan::{Action, begin, plan};
 use super::super::seams::PulledImage;
 use super::super::state::*;
@@ -189,7 +189,7 @@ fn a_missing_log_group_fails_the_task() {
     let mut state = new_task(vec![logged(container("web"))]);
     step(&mut state, T0);
     let why = "ResourceNotFoundException: The specified log group does not exist.";
-    state.on(Event::LogsRefused(0, why.into()), T0);
+    state.on(Event::LogsRefused(0, stream_failure(why)), T0);
     assert_eq!(
         cause(&state),
         (

@@ -1,10 +1,11 @@
 //! The shipper against a log that grows, a control plane that comes and goes, and its own end
 //! at any moment: every line once, in order.
 
-use super::super::shipper::{LogWatch, Shipper};
+use super::super::shipper::{LogWatch, Shipper, first_line};
 use super::fakes::FakeUpstream;
 use super::{container, logged};
 use neargate_base::{Rng, task};
+use neargate_domain::Multiline;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ fn shipper(path: &Path, upstream: &Arc<FakeUpstream>, watch: &Arc<LogWatch>) -> 
         rng: Arc::new(Rng::seeded(1)),
         ended: CancellationToken::new(),
         drain_limit: Duration::from_secs(60),
+        first_line: None,
+        discard_bytes: 64 << 10,
     }
 }
 
@@ -86,6 +89,45 @@ async fn a_quiet_line_arrives_soon() {
             .expect("soon");
     }
     running.abort();
+}
+
+/// An event has ended with the next one, with a moment of silence, or with its container; one that
+/// the node's end tears is put together again.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_several_lines_arrive_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let mut log = std::fs::File::create(&path).unwrap();
+    let mut write = |line: &str| {
+        let record = format!("1700000000000 o {}\n{line}\n", line.len());
+        log.write_all(record.as_bytes()).unwrap();
+    };
+    let upstream = FakeUpstream::new();
+    let watch = Arc::new(LogWatch::start());
+    let with_pattern = || Shipper {
+        first_line: first_line(&Multiline::Pattern("^Error".into())).ok(),
+        ..shipper(&path, &upstream, &watch)
+    };
+    let running = task::spawn("ship", with_pattern().run());
+    for line in ["Error one", " at a", "Error two", " at b"] {
+        write(line);
+    }
+    // The second has ended when nothing more comes.
+    upstream.lines_where("task/web", |l| l.len() == 2).await;
+    write("Error three");
+    running.abort();
+    let _ = running.await;
+    write(" at c");
+    let last = with_pattern();
+    last.ended.cancel();
+    last.run().await;
+    let all = upstream.lines_where("task/web", |_| true).await;
+    let whole = [
+        "Error one\n at a\n",
+        "Error two\n at b\n",
+        "Error three\n at c\n",
+    ];
+    assert_eq!(all, whole);
 }
 
 #[tokio::test]

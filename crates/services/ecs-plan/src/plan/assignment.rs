@@ -1,11 +1,11 @@
 //! From a task definition and its overrides to what the node runs.
 
-use super::{task_definition, volumes};
+use super::{output, task_definition, volumes};
 use crate::error;
 use neargate_api_ecs as api;
 use neargate_domain::{
-    ContainerNetwork, ContainerSpec, Device, HealthCheck, ImageRef, IpcMode, LaunchType, LogTarget,
-    PidMode, PortMapping, PortRange, Protocol, Proxy, RestartPolicy, runtime_id,
+    ContainerNetwork, ContainerSpec, Device, HealthCheck, ImageRef, IpcMode, LaunchType, PidMode,
+    PortMapping, PortRange, Protocol, Proxy, RestartPolicy, runtime_id,
 };
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,12 +96,13 @@ pub fn containers(
             .find(|o| o.name.as_deref() == Some(name))
     };
     let defined = definition.container_definitions.iter().flatten();
-    defined
-        .map(|c| {
-            let name = c.name.as_deref().unwrap_or_default();
-            container(scope, (launch_type, task_id), c, of(name))
-        })
-        .collect()
+    let containers = defined.map(|c| {
+        let name = c.name.as_deref().unwrap_or_default();
+        container(scope, (launch_type, task_id), c, of(name))
+    });
+    let mut containers: Vec<ContainerSpec> = containers.collect();
+    output::order(&mut containers);
+    containers
 }
 
 fn container(
@@ -112,6 +113,7 @@ fn container(
 ) -> ContainerSpec {
     let name = c.name.clone().unwrap_or_default();
     let linux = c.linux_parameters.as_ref();
+    let log = c.log_configuration.as_ref();
     let capabilities = linux.and_then(|l| l.capabilities.as_ref());
     let positive = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     ContainerSpec {
@@ -193,10 +195,7 @@ fn container(
             .map(|d| (d.container_name.clone(), d.condition.clone()))
             .chain(linked(c))
             .collect(),
-        log: c
-            .log_configuration
-            .as_ref()
-            .and_then(|l| log_target(scope, task, &name, l)),
+        log: log.and_then(|l| output::target(scope, task, &name, l)),
         port_mappings: port_mappings(c),
         health_check: c.health_check.as_ref().and_then(health_check),
         restart_policy: c.restart_policy.as_ref().and_then(restart_policy),
@@ -219,6 +218,10 @@ fn container(
             .and_then(|l| l.swappiness)
             .and_then(|n| u32::try_from(n).ok()),
         security_options: c.docker_security_options.clone().unwrap_or_default(),
+        log_route: log.and_then(output::route),
+        log_buffer: log.and_then(output::buffer),
+        log_secrets: log.map(output::secrets).unwrap_or_default(),
+        firelens: c.firelens_configuration.as_ref().and_then(output::router),
         name,
     }
 }
@@ -421,30 +424,4 @@ fn environment(
         .flatten()
         .filter_map(|kv| Some((kv.name.clone()?, kv.value.clone().unwrap_or_default())))
         .collect()
-}
-
-/// `prefix/container/task` in the configured group; without a prefix, which Fargate demands, the
-/// stream has the name that Docker's driver gives it, the container's id
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
-fn log_target(
-    scope: &Scope,
-    (launch_type, task_id): (LaunchType, &str),
-    container: &str,
-    log: &api::LogConfiguration,
-) -> Option<LogTarget> {
-    let options = log.options.as_ref()?;
-    let region = options.get("awslogs-region").and_then(|r| r.parse().ok());
-    let stream = match options.get("awslogs-stream-prefix") {
-        Some(prefix) if !prefix.is_empty() => format!("{prefix}/{container}/{task_id}"),
-        _ => runtime_id(launch_type, task_id, container),
-    };
-    Some(LogTarget {
-        account: scope.account.clone(),
-        region: region.unwrap_or_else(|| scope.region.clone()),
-        group: options.get("awslogs-group")?.clone(),
-        stream,
-        create_group: options
-            .get("awslogs-create-group")
-            .is_some_and(|v| v.eq_ignore_ascii_case("true")),
-    })
 }

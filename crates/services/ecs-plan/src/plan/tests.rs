@@ -146,6 +146,33 @@ fn what_cannot_be_honoured_is_refused() {
 }
 
 #[test]
+fn logs_go_to_cloudwatch_logs_of_this_installation() {
+    let with = |endpoint: &str| {
+        let mut given = registration();
+        let options = [
+            ("awslogs-group", "/g"),
+            ("awslogs-region", "us-east-1"),
+            ("awslogs-endpoint", endpoint),
+        ];
+        let options = options.map(|(option, value)| (option.to_owned(), value.to_owned()));
+        given.container_definitions[0].log_configuration = Some(api::LogConfiguration {
+            log_driver: "awslogs".into(),
+            options: Some(options.into()),
+            secret_options: None,
+        });
+        runnable(&definition(&given, "arn".into(), 1, "me".into(), t(5)))
+    };
+    assert!(with("https://logs.us-east-1.amazonaws.com").is_ok());
+    assert!(with("vpce-0a1b.logs.eu-west-1.vpce.amazonaws.com").is_ok());
+    let error = with("http://localhost:9000").unwrap_err();
+    assert!(
+        error.message.contains("awslogs-endpoint"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
 fn overrides_win() {
     let mut given = registration();
     given.container_definitions[0].command = Some(vec!["a".into()]);

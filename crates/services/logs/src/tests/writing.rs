@@ -199,6 +199,7 @@ async fn containers_output_is_stored_once_and_makes_its_stream() {
         group: "g".into(),
         stream: "ecs/web/0123".into(),
         create_group,
+        multiline: None,
     };
     let line = |m: &str| LogLine {
         timestamp: Timestamp::from_millis(NOW),
@@ -258,6 +259,7 @@ async fn containers_output_is_stored_whatever_the_clock_said() {
         group: "g".into(),
         stream: "s".into(),
         create_group: true,
+        multiline: None,
     };
     let hour = 3_600_000;
     let line = |at: i64, m: &str| LogLine {

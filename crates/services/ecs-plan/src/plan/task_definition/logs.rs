@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html>).
 
 use crate::error::client;
+use crate::plan::output;
 use neargate_api_ecs as api;
 use neargate_base::Region;
 use neargate_service::AwsError;
@@ -26,7 +27,40 @@ const AWSLOGS_OPTIONS: [&str; 9] = [
 pub(super) fn check(c: &api::ContainerDefinition) -> Result<(), AwsError> {
     match &c.log_configuration {
         Some(log) if log.log_driver == "awslogs" => awslogs(log),
-        _ => Ok(()),
+        Some(log) => buffer(log),
+        None => Ok(()),
+    }
+}
+
+/// How output waits for its driver. The words of what Docker's daemon would say at the start.
+fn buffer(log: &api::LogConfiguration) -> Result<(), AwsError> {
+    // A log router's options are its output's.
+    let none = BTreeMap::new();
+    let options = match log.log_driver.as_str() {
+        "awsfirelens" => &none,
+        _ => log.options.as_ref().unwrap_or(&none),
+    };
+    let mode = options.get("mode").map(String::as_str);
+    if let Some(mode) = mode
+        && !matches!(mode, "blocking" | "non-blocking")
+    {
+        return Err(client(format!(
+            "logger: logging mode not supported: {mode}"
+        )));
+    }
+    let Some(size) = options.get("max-buffer-size") else {
+        return Ok(());
+    };
+    if mode == Some("blocking") {
+        return Err(client(
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+        ));
+    }
+    match output::bytes(size) {
+        Some(_) => Ok(()),
+        None => Err(client(format!(
+            "logger: error parsing option max-buffer-size: invalid size: '{size}'"
+        ))),
     }
 }
 
@@ -64,7 +98,14 @@ fn awslogs(log: &api::LogConfiguration) -> Result<(), AwsError> {
             "Log driver awslogs option 'awslogs-region' is not a region.",
         ));
     }
-    Ok(())
+    let patterns = ["awslogs-datetime-format", "awslogs-multiline-pattern"];
+    if patterns.iter().all(|p| options.contains_key(*p)) {
+        // Docker's words.
+        return Err(client(
+            "you cannot configure log opt 'awslogs-datetime-format' and 'awslogs-multiline-pattern' at the same time",
+        ));
+    }
+    buffer(log)
 }
 
 /// A log router and those who log through it come together.

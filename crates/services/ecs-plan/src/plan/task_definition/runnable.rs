@@ -103,24 +103,16 @@ fn volume(v: &api::Volume) -> Result<(), AwsError> {
 }
 
 fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
-    let driver = c
-        .log_configuration
-        .as_ref()
-        .map_or("awslogs", |l| l.log_driver.as_str());
-    let options = c
-        .log_configuration
-        .as_ref()
-        .and_then(|l| l.options.as_ref());
-    let pattern = |key: &str| options.is_some_and(|o| o.contains_key(key));
+    let log = c.log_configuration.as_ref();
     let lacking = [
         (
-            c.log_configuration
-                .as_ref()
-                .is_some_and(|l| some(&l.secret_options)),
-            "logConfiguration.secretOptions",
+            log.is_some_and(|l| l.log_driver == "awslogs" && some(&l.secret_options)),
+            "logConfiguration.secretOptions of the log driver awslogs",
         ),
-        (pattern("awslogs-endpoint"), "awslogs-endpoint"),
-        (c.firelens_configuration.is_some(), "firelensConfiguration"),
+        (
+            log.is_some_and(leads_elsewhere),
+            "awslogs-endpoint other than AWS's own",
+        ),
         (some(&c.credential_specs), "credentialSpecs"),
         (
             c.resource_requirements
@@ -129,15 +121,6 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
                 .any(|r| r.r#type != "GPU"),
             "resourceRequirements.InferenceAccelerator",
         ),
-        (driver != "awslogs", "a logDriver other than awslogs"),
-        (
-            pattern("awslogs-datetime-format"),
-            "awslogs-datetime-format",
-        ),
-        (
-            pattern("awslogs-multiline-pattern"),
-            "awslogs-multiline-pattern",
-        ),
     ];
     match lacking.iter().find(|(used, _)| *used) {
         Some((_, what)) => Err(error::unsupported(&format!(
@@ -145,4 +128,19 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// CloudWatch Logs is this installation's. By the names that it has on AWS it is found here too;
+/// any other endpoint is somebody else's.
+fn leads_elsewhere(log: &api::LogConfiguration) -> bool {
+    let options = log.options.as_ref();
+    let endpoint = options.and_then(|o| o.get("awslogs-endpoint"));
+    endpoint.is_some_and(|endpoint| {
+        let host = endpoint.split_once("://").map_or(&**endpoint, |(_, h)| h);
+        let host = host.split(['/', ':']).next().unwrap_or_default();
+        let is_awss = |of: &&str| host.ends_with(*of);
+        ![".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+            .iter()
+            .any(is_awss)
+    })
 }

@@ -26,6 +26,30 @@ fn log_drivers() {
             ),
             (
                 no(),
+                logs(
+                    json!({"awslogs-region": "us-east-1", "awslogs-group": "g", "awslogs-datetime-format": "%Y", "awslogs-multiline-pattern": "^A"}),
+                ),
+                "you cannot configure log opt 'awslogs-datetime-format' and 'awslogs-multiline-pattern' at the same time",
+            ),
+            (
+                no(),
+                logs(json!({"awslogs-region": "us-east-1", "awslogs-group": "g", "mode": "maybe"})),
+                "logger: logging mode not supported: maybe",
+            ),
+            (
+                no(),
+                logs(
+                    json!({"awslogs-region": "us-east-1", "awslogs-group": "g", "max-buffer-size": "much"}),
+                ),
+                "logger: error parsing option max-buffer-size: invalid size: 'much'",
+            ),
+            (
+                no(),
+                json!({"logConfiguration": {"logDriver": "json-file", "options": {"mode": "blocking", "max-buffer-size": "4m"}}}),
+                "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+            ),
+            (
+                no(),
                 json!({"firelensConfiguration": {"type": "fluentbit"}}),
                 "When a firelensConfiguration object is specified, at least one container has to be configured with the awsfirelens log driver.",
             ),
