@@ -65,7 +65,7 @@ impl Log {
             return;
         }
         let more = batch.bytes.len() as u64;
-        let fits = fstatvfs(&*file).map_or(true, |stat| DiskSpace::from(stat).takes(more));
+        let fits = fstatvfs(file).map_or(true, |stat| DiskSpace::from(stat).takes(more));
         let within = self.blocks || self.used() + more <= self.limit;
         let notice = self.notice(now);
         let written = if !within || !fits {

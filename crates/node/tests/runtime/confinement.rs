@@ -1,5 +1,5 @@
 use super::lab::Lab;
-use neargate_node::runtime::{Bind, Container, Device, Namespace, PAUSE};
+use neargate_node::runtime::{Bind, Device, Namespace, PAUSE};
 use std::fs;
 
 #[tokio::test]

@@ -60,7 +60,11 @@ impl Search {
     }
 }
 
-fn schema(text: &str) -> Result<(Option<(String, BTreeSet<String>)>, &str), String> {
+/// A namespace and the names of dimensions.
+type Schema = (String, BTreeSet<String>);
+
+/// The schema that a search begins with, and what comes after it.
+fn schema(text: &str) -> Result<(Option<Schema>, &str), String> {
     let Some(inner) = text.strip_prefix('{') else {
         return Ok((None, text));
     };

@@ -176,7 +176,7 @@ fn udp_ports_are_published_beside_tcp_ports() {
             ..port(53, Some(8080))
         };
         let dns = lab
-            .connect(TASK, "dns", (&[port(80, Some(8080)), udp_port], &[]))
+            .connect(TASK, "dns", &[port(80, Some(8080)), udp_port])
             .await;
         let server = udp(&dns.namespace, (Ipv4Addr::UNSPECIFIED, 53)).await;
         let client = udp_here((Ipv4Addr::UNSPECIFIED, 0));
@@ -359,7 +359,7 @@ fn a_host_is_an_instance_itself() {
         let run_dir = dir.path().join("own");
         let instance = Lab::instance(None, &run_dir).await;
         let web = instance
-            .connect(TASK, "web", &[port(80, Some(8080))])
+            .connect(TASK, "web", (&[port(80, Some(8080))], &[]))
             .await
             .unwrap();
         let server = serve(&web, 80).await;
@@ -396,7 +396,7 @@ fn many_containers_at_once() {
                 neargate_base::task::spawn("connect", async move {
                     let task = format!("{n:032x}");
                     instance
-                        .connect(&task, "web", &[port(80, None)])
+                        .connect(&task, "web", (&[port(80, None)], &[]))
                         .await
                         .unwrap()
                 })

@@ -193,7 +193,7 @@ async fn metrics_that_are_collected_are_what_the_group_is() {
     let metrics = crate::metrics::of(&p.group().await, p.lab.house.now());
     let value = |name: &str| {
         let found = metrics.iter().find(|m| m.name == name);
-        found.map(|m| m.value)
+        found.map(|m| m.value.clone())
     };
     for (name, expected) in [
         ("GroupMinSize", 2.0),

@@ -6,7 +6,8 @@ use neargate_domain::alarm::AlarmState;
 /// How missing data are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    Missing,
+    /// `missing`: without data the state is INSUFFICIENT_DATA.
+    Insufficient,
     Ignore,
     Breaching,
     NotBreaching,
@@ -16,7 +17,7 @@ impl Missing {
     /// By AWS's word.
     pub fn of(word: Option<&str>) -> Option<Missing> {
         match word {
-            None | Some("missing") => Some(Missing::Missing),
+            None | Some("missing") => Some(Missing::Insufficient),
             Some("ignore") => Some(Missing::Ignore),
             Some("breaching") => Some(Missing::Breaching),
             Some("notBreaching") => Some(Missing::NotBreaching),
@@ -64,7 +65,7 @@ pub fn judge(
         match missing {
             Missing::Breaching => is(breaching + filled >= to_alarm),
             Missing::NotBreaching => is(breaching >= to_alarm),
-            Missing::Missing if real.is_empty() => Some(AlarmState::InsufficientData),
+            Missing::Insufficient if real.is_empty() => Some(AlarmState::InsufficientData),
             Missing::Ignore if real.is_empty() => None,
             _ if breaching >= to_alarm => is(true),
             // A datapoint within the threshold decides.
@@ -73,7 +74,7 @@ pub fn judge(
             // "Alarms are designed to always go into ALARM state when the oldest available breaching datapoint
             // is at least as old as the value of Datapoints to Alarm, and all other more recent data points are
             // breaching or missing." Else the next datapoint may not breach.
-            Missing::Missing => {
+            Missing::Insufficient => {
                 let oldest = real.last().map_or(0, |(at, _)| at + 1);
                 (oldest >= to_alarm).then_some(AlarmState::Alarm)
             }
@@ -131,7 +132,7 @@ mod tests {
         ];
         let tables = [(3, three_of_three.as_slice()), (2, two_of_three.as_slice())];
         let treatments = [
-            Missing::Missing,
+            Missing::Insufficient,
             Missing::Ignore,
             Missing::Breaching,
             Missing::NotBreaching,
@@ -153,8 +154,11 @@ mod tests {
 
     #[test]
     fn the_newest_count() {
-        let judged = judge(&range("X X 0 0 X"), 2, 1, Missing::Missing);
+        let judged = judge(&range("X X 0 0 X"), 2, 1, Missing::Insufficient);
         assert_eq!((judged.state, judged.seen), (ALARM, vec![0, 1]));
-        assert_eq!(judge(&range("X X X 0 0"), 2, 1, Missing::Missing).state, OK);
+        assert_eq!(
+            judge(&range("X X X 0 0"), 2, 1, Missing::Insufficient).state,
+            OK
+        );
     }
 }

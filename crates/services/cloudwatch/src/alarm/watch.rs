@@ -139,7 +139,8 @@ impl Watch {
             Ok(range) => (range, None),
             Err(why) => (Vec::new(), Some(why)),
         };
-        let missing = Missing::of(watch.treat_missing_data.as_deref()).unwrap_or(Missing::Missing);
+        let missing =
+            Missing::of(watch.treat_missing_data.as_deref()).unwrap_or(Missing::Insufficient);
         let asked = Asked {
             needed,
             to_alarm: watch.datapoints_to_alarm.map(|_| to_alarm),

@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let missing = Missing::Missing;
+        let missing = Missing::Insufficient;
         let cases = [
             (
                 told(&[Some(5.0)], 1, Some(1), missing),

@@ -196,7 +196,8 @@ fn watched(cx: &Ctx, input: &api::PutMetricAlarmInput) -> Result<Watched, AwsErr
         .clone()
         .ok_or_else(|| required("Namespace"))?;
     let period = input.period.ok_or_else(|| required("Period"))?;
-    if !matches!(period, 10 | 20 | 30) && !(is_period(period.into()) && period >= 60) {
+    let is_standard = is_period(period.into()) && period >= 60;
+    if !is_standard && !matches!(period, 10 | 20 | 30) {
         return Err(error::validation(
             "The parameter Period must be 10, 20, 30, or a multiple of 60.",
         ));

@@ -87,8 +87,8 @@ pub async fn get_dashboard(
         .db()
         .get::<Dashboard>(&cx.scope, &input.dashboard_name)
         .await?;
-    let found =
-        found.ok_or_else(|| error::dashboards_not_found(&[input.dashboard_name.clone()]))?;
+    let found = found
+        .ok_or_else(|| error::dashboards_not_found(std::slice::from_ref(&input.dashboard_name)))?;
     Ok(api::GetDashboardOutput {
         dashboard_arn: Some(arn(&cx.scope, &found.name)),
         dashboard_body: Some(found.value.body),

@@ -91,8 +91,7 @@ impl Data {
     /// Moves what a resolution keeps no longer into the next.
     fn age(&mut self, now: Timestamp, minutes_kept: i64) {
         let now = now.as_millis().div_euclid(1_000);
-        for tier in 0..TIERS.len() {
-            let (step, kept) = TIERS[tier];
+        for (tier, (step, kept)) in TIERS.into_iter().enumerate() {
             let kept = if tier == 1 {
                 kept.min(minutes_kept)
             } else {

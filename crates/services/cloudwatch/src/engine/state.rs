@@ -71,7 +71,8 @@ impl State {
         self.metrics.clear();
     }
 
-    pub fn len(&self) -> usize {
+    /// How many metrics there are.
+    pub fn count(&self) -> usize {
         self.metrics.len()
     }
 
@@ -95,7 +96,7 @@ impl State {
             }
             minutes_kept = (minutes_kept / 2).max(LEAST_MINUTES);
         }
-        let over_metrics = self.len().saturating_sub(limits.metrics);
+        let over_metrics = self.metrics.len().saturating_sub(limits.metrics);
         let mut over_bytes = self.bytes().saturating_sub(limits.bytes);
         if over_metrics == 0 && over_bytes == 0 {
             return;

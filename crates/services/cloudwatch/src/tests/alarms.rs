@@ -204,7 +204,7 @@ async fn an_alarm_goes_through_its_states() {
         AlarmState::InsufficientData,
         AlarmState::Alarm,
     );
-    assert_eq!(kept.pending().await, [wanted.clone()]);
+    assert_eq!(kept.pending().await, std::slice::from_ref(&wanted));
     // It stays: nothing is done again, while the datapoint is in the evaluation range.
     kept.minute().await;
     assert_eq!(kept.pending().await, [wanted]);

@@ -211,7 +211,7 @@ async fn bad_data_are_refused_in_awss_words() {
     for (data, wanted) in cases {
         assert_eq!(said(put(&watch, data).await), wanted);
     }
-    assert_eq!(watch.cloudwatch.engine.state().len(), 0);
+    assert_eq!(watch.cloudwatch.engine.state().count(), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::error;
 use neargate_api_ecs as api;
 use neargate_domain::{
     ContainerNetwork, ContainerSpec, Device, HealthCheck, ImageRef, IpcMode, LaunchType, PidMode,
-    PortMapping, PortRange, Protocol, Proxy, RestartPolicy, runtime_id,
+    PortMapping, PortRange, Protocol, Proxy, RestartPolicy,
 };
 use neargate_service::{AwsError, Scope};
 use std::collections::{BTreeMap, BTreeSet};

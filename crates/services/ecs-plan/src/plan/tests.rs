@@ -160,7 +160,8 @@ fn logs_go_to_cloudwatch_logs_of_this_installation() {
             options: Some(options.into()),
             secret_options: None,
         });
-        runnable(&definition(&given, "arn".into(), 1, "me".into(), t(5)))
+        let definition = definition(&given, "arn".into(), 1, "me".into(), t(5));
+        runnable(&definition, LaunchType::Fargate)
     };
     assert!(with("https://logs.us-east-1.amazonaws.com").is_ok());
     assert!(with("vpce-0a1b.logs.eu-west-1.vpce.amazonaws.com").is_ok());
