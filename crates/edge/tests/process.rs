@@ -10,6 +10,7 @@ use neargate_edge::load_balancer::LoadBalancerStates;
 use neargate_edge::process::{self, Keeper, KeeperConfig};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -383,6 +384,15 @@ async fn load_balancer(lab: &Lab, keeper: &Keeper) -> Held {
         lab.make_interface(name);
     }
     let pids = ["eni-lb", "eni-task"].map(|name| lab.hold(name));
+    for (name, held) in ["eni-lb", "eni-task"].iter().zip(&pids) {
+        // Until it has entered, `ip` would find the namespace that it comes from.
+        until("a process is inside", || {
+            let place = |path: &Path| std::fs::metadata(path).map(|m| m.ino()).ok();
+            let own = PathBuf::from(format!("/proc/{}/ns/net", held.id()));
+            place(&own).is_some() && place(&own) == place(&interfaces.join(name))
+        })
+        .await;
+    }
     let link = link.replace("ONE", &pids[0].id().to_string());
     let link = link.replace("TWO", &pids[1].id().to_string());
     run(Command::new("sh").args(["-c", &link]));

@@ -44,11 +44,12 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// Java's `\w`, `\d` and `\s` are ASCII, and a dash after one of them in a class is literal.
+/// Java's `\w`, `\d` and `\s` are ASCII, and a dash after one of them in a class is literal. So is its
+/// `\p{Print}`.
 fn from_java(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 16);
     let mut depth = 0_usize; // of character classes
-    let mut letters = source.chars().peekable();
+    let mut letters = source.chars();
     while let Some(c) = letters.next() {
         match c {
             '[' => depth += 1,
@@ -58,7 +59,12 @@ fn from_java(source: &str) -> String {
                     out.push('\\');
                     break;
                 };
+                let is_print = escaped == 'p' && letters.as_str().starts_with("{Print}");
+                if is_print {
+                    letters.by_ref().take("{Print}".len()).for_each(drop);
+                }
                 let ascii = match escaped {
+                    _ if is_print => r"\x20-\x7E",
                     'w' => "0-9A-Z_a-z",
                     'd' => "0-9",
                     's' => r" \t\n\x0B\f\r",
@@ -72,7 +78,8 @@ fn from_java(source: &str) -> String {
                     continue;
                 }
                 out.push_str(ascii);
-                if letters.next_if_eq(&'-').is_some() {
+                if letters.as_str().starts_with('-') {
+                    letters.next();
                     out.push_str(r"\-");
                 }
                 continue;
@@ -90,6 +97,13 @@ mod tests {
 
     fn matches(source: &'static str, text: &str) -> bool {
         Pattern::new(source).regex().expect(source).is_match(text)
+    }
+
+    #[test]
+    fn what_is_printed_is_ascii() {
+        assert!(matches(r"\p{Print}+", "my policy, no. 1"));
+        assert!(!matches(r"\p{Print}+", "a\tb") && !matches(r"\p{Print}+", "ä"));
+        assert!(matches(r"[\p{Print}\t]+", "a\tb") && matches(r"\p{L}", "ä"));
     }
 
     #[test]

@@ -136,7 +136,15 @@ impl Journal {
 
     /// Everything put so far is forgotten.
     pub fn wipe(&mut self) -> io::Result<()> {
+        if self.len_bytes == 0 && self.number == 0 {
+            return Ok(());
+        }
+        // In place of what is there: a full disk has no room for more.
+        self.file.seek(SeekFrom::Start(0))?;
+        self.len_bytes = 0;
+        self.names.clear();
         self.write(&[WIPE])?;
+        self.file.set_len(self.len_bytes)?;
         self.sync()
     }
 
