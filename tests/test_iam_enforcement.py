@@ -154,6 +154,10 @@ def test_keys_of_what_is_stored_are_the_reader_s_to_have(ann):
     ann.may(allow("secretsmanager:*", "s3:*", "ssm:*"))
     # AWS's own keys are there for who may use the service, by the key's policy.
     assert secrets.get_secret_value(SecretId="plain")["SecretString"] == "of plain"
+    far = {"LocationConstraint": "eu-west-1"}
+    s3.create_bucket(Bucket="far-of-ann", CreateBucketConfiguration=far)
+    ann("s3").put_object(Bucket="far-of-ann", Key="k", Body=b"far", ServerSideEncryption="aws:kms")
+    assert ann("s3").get_object(Bucket="far-of-ann", Key="k")["Body"].read() == b"far"
     ssm.put_parameter(Name="p", Value="of p", Type="SecureString")
     assert ssm.get_parameter(Name="p", WithDecryption=True)["Parameter"]["Value"] == "of p"
     for call, arguments, code in (

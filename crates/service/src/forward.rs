@@ -43,8 +43,9 @@ impl Caller {
                 secure: true,
                 ..Circumstances::default()
             };
+            // What is named is where the call goes; who calls is of the same account as before.
             let own = Ctx {
-                scope: cx.scope.clone(),
+                scope: scope.of_account(cx.scope.account.clone()),
                 ..inner.clone()
             };
             authority::authorize(&own, &circumstances, &**service, operation, &input).await?;
