@@ -71,6 +71,11 @@ fn is_short(space: &DiskSpace) -> bool {
     !space.takes(0) || out_of_files(space)
 }
 
+/// So much room that whoever takes it all is seen to have grown by more than [`FILLS_BYTES`].
+fn is_plentiful(space: &DiskSpace) -> bool {
+    space.takes(4 * FILLS_BYTES) && !out_of_files(space)
+}
+
 /// Which tasks must end, and why. `plenty`: the disk when there was room last.
 fn too_much(space: &DiskSpace, plenty: &DiskSpace, tasks: &[Found]) -> Vec<(String, String)> {
     let mut ends: Vec<(String, String)> = tasks.iter().filter_map(over_limit).collect();
@@ -260,9 +265,12 @@ impl DiskGuard {
                 let _ = watched.driver.send(Event::Overfull(why).into());
             }
         }
+        // A disk that was filled while files were counted had no room when the last was.
+        let is_plenty = is_plentiful(&space)
+            && DiskSpace::at(&self.dir).is_ok_and(|space| is_plentiful(&space));
         for task in found {
             if let Some(watched) = tasks.get_mut(&task.task_id)
-                && (watched.before.is_none() || !is_short(&space))
+                && (watched.before.is_none() || is_plenty)
             {
                 watched.before = Some(task.now);
             }
@@ -271,7 +279,7 @@ impl DiskGuard {
             took: since.elapsed(),
             since: Stopwatch::start(),
             space,
-            plenty: if is_short(&space) { plenty } else { space },
+            plenty: if is_plenty { space } else { plenty },
             slack,
         }
     }
