@@ -207,7 +207,7 @@ def test_firelens(gate, router, layout):
     gate.client("ecs").stop_task(task=arn)
     task = wait_until(lambda: (t := tasks.describe(gate, arn))["lastStatus"] == "STOPPED" and t, what="it stops")
     assert {c["name"]: c["exitCode"] for c in task["containers"]} == {"app": 0, "router": 0}
-    assert taken(gate, arn)[-1][2]["log"] == "last words"
+    wait_until(lambda: taken(gate, arn)[-1][2]["log"] == "last words", what="the router took the last words")
 
 
 def test_what_no_router_can_be_told(gate, router, layout):
