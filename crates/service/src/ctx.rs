@@ -2,7 +2,7 @@
 
 use crate::caller::Caller;
 use crate::db::Db;
-use crate::identity::{Principal, Seat};
+use crate::identity::{Kind, Principal, Seat};
 use crate::metrics;
 use crate::sealing::RootKey;
 use crate::session::Sessions;
@@ -137,6 +137,16 @@ pub struct Ctx {
 }
 
 impl Ctx {
+    /// Do policies bound who calls? They do not bind an account's root, services, and whoever needs no
+    /// proof.
+    pub fn is_bounded(&self) -> bool {
+        self.house.settings.enforced
+            && matches!(
+                self.principal.kind,
+                Kind::User | Kind::AssumedRole | Kind::FederatedUser
+            )
+    }
+
     pub fn now(&self) -> Timestamp {
         self.house.now()
     }

@@ -6,7 +6,6 @@ use crate::authority::{self, Circumstances};
 use crate::caller::Caller;
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
-use crate::identity::Kind;
 use neargate_wire::structure::{self, OperationDef, Structure};
 
 impl Caller {
@@ -33,11 +32,7 @@ impl Caller {
         };
         let mut input = input.to_value();
         service.admit(operation, &mut input);
-        let is_bounded = matches!(
-            inner.principal.kind,
-            Kind::User | Kind::AssumedRole | Kind::FederatedUser
-        );
-        if inner.house.settings.enforced && is_bounded {
+        if cx.is_bounded() {
             let circumstances = Circumstances {
                 via: Some(format!("{via}.{}.amazonaws.com", scope.region)),
                 secure: true,

@@ -84,7 +84,7 @@ fn by_policy(
     owner: bool,
 ) -> Option<Word> {
     let principal = &cx.principal;
-    let strict = is_bounded(cx);
+    let strict = cx.is_bounded();
     let text = bucket.policy.as_deref();
     let document = text.and_then(|text| Document::parse_as(Use::Resource, text).ok());
     if document.is_none() && !strict {
@@ -149,7 +149,7 @@ pub fn require(cx: &Ctx, action: &str, resource: &str) -> Result<(), AwsError> {
     if is_anonymous(&cx.principal) {
         return Err(error::access_denied());
     }
-    if !is_bounded(cx) {
+    if !cx.is_bounded() {
         return Ok(());
     }
     let mine = Mine::of(cx);
@@ -176,15 +176,6 @@ pub fn require(cx: &Ctx, action: &str, resource: &str) -> Result<(), AwsError> {
             &format!("\"{resource}\""),
         ))),
     }
-}
-
-/// Do policies bound who calls?
-fn is_bounded(cx: &Ctx) -> bool {
-    cx.house.settings.enforced
-        && matches!(
-            cx.principal.kind,
-            identity::Kind::User | identity::Kind::AssumedRole | identity::Kind::FederatedUser
-        )
 }
 
 /// The policies of who calls.

@@ -105,5 +105,5 @@ async fn operations_end(house: Arc<neargate_service::House>) {
     }
 }
 
-const UNCHECKED: &str = "HealthCheckConfig is kept and shown, and nothing is checked: instances of such a \
-                         service are taken for healthy; HealthCheckCustomConfig works";
+const UNCHECKED: &str = "HealthCheckConfig is refused: there are no health checks of Route 53 yet; \
+                         HealthCheckCustomConfig works";

@@ -425,7 +425,7 @@ async fn http_namespaces_and_lists() {
     assert!(dns.namespaces.unwrap().is_empty());
     let with_dns = api::CreateServiceInput {
         name: "b".into(),
-        namespace_id: Some(namespace),
+        namespace_id: Some(namespace.clone()),
         dns_config: Some(api::DnsConfig {
             dns_records: vec![record("A")],
             ..Default::default()
@@ -433,6 +433,18 @@ async fn http_namespaces_and_lists() {
         ..Default::default()
     };
     assert!(said(ask(&lab, ops::CreateService, with_dns).await).starts_with("InvalidInput"));
+    // Nobody would check its instances.
+    let checked = api::CreateServiceInput {
+        name: "checked".into(),
+        namespace_id: Some(namespace),
+        health_check_config: Some(api::HealthCheckConfig {
+            r#type: "HTTP".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let refused = said(ask(&lab, ops::CreateService, checked).await);
+    assert!(refused.starts_with("NotImplemented") && refused.contains("HealthCheckConfig"));
     let operations = ask(&lab, ops::ListOperations, Default::default())
         .await
         .unwrap();

@@ -149,18 +149,17 @@ fn health_check_of(
     health_check(config).map(Some)
 }
 
+/// Nothing checks instances as Route 53 does yet, and what is not checked is not called healthy.
 fn health_check(config: &api::HealthCheckConfig) -> Result<HealthCheck, AwsError> {
     if config.r#type == "TCP" && config.resource_path.is_some() {
         return Err(error::invalid_input(
             "ResourcePath can't be specified for a health check of type TCP.",
         ));
     }
-    let path = (config.r#type != "TCP").then(|| config.resource_path.clone());
-    Ok(HealthCheck {
-        kind: config.r#type.clone(),
-        resource_path: path.map(|path| path.unwrap_or_else(|| "/".to_owned())),
-        failure_threshold: config.failure_threshold.unwrap_or(1),
-    })
+    Err(AwsError::not_implemented(
+        "servicediscovery",
+        "HealthCheckConfig (Route 53's health checks)",
+    ))
 }
 
 /// As it is shown, with this many instances.
