@@ -103,8 +103,9 @@ pub async fn run(house: &Arc<House>, session: &Session, connections: mpsc::Recei
         end = driver.live(&mut transcript) => end,
         () = session.terminating() => String::new(),
     };
-    driver.close(&end).await;
+    // Whoever hears that it is over finds it over.
     session.enter(Phase::Terminated, house.now());
+    driver.close(&end).await;
     audit::write(house, session, transcript).await;
 }
 
