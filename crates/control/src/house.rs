@@ -17,6 +17,7 @@ use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
 use neargate_service::metrics;
+use neargate_service::outbound::Outbound;
 use neargate_service::session::Sessions;
 use neargate_service::{AwsError, Background, Caller, Component, Db, House};
 use neargate_store::Store;
@@ -107,6 +108,7 @@ impl ControlPlane {
             .map_err(|source| StartError::Logs { path, source })?;
         let metrics = MetricEngine::open(&data.join("metrics"), clock.clone());
         let metrics = metrics.map_err(StartError::Metrics)?;
+        let outbound = Outbound::new(options.settings.reach.clone());
         let house = Arc::new(House {
             db,
             clock,
@@ -119,6 +121,7 @@ impl ControlPlane {
             identities: Seat::default(),
             metrics: metrics::Seat::default(),
             sessions: Sessions::default(),
+            outbound,
         });
         let accounts = Accounts::open(house.clone()).await;
         let accounts = accounts.map_err(StartError::Accounts)?;

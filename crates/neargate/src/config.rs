@@ -9,6 +9,7 @@ use neargate_domain::vpc::VpcRange;
 use neargate_edge::place::LINK_LOCAL_RESOLVER;
 use neargate_node::capability::Allowed;
 use neargate_node::volume::FileSystems;
+use neargate_service::outbound::Reach;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -117,6 +118,10 @@ pub struct Flags {
     /// [default: on loopback, unless every call is signed or --instance-allow says what they may]
     #[arg(long, env = "NEARGATE_ALLOW_PRIVILEGED", value_name = "BOOL")]
     pub allow_privileged: Option<bool>,
+    /// Whether messages and events are sent to endpoints on this host and in private networks: the
+    /// webhooks of whoever may call [default: on loopback, unless every call is signed]
+    #[arg(long, env = "NEARGATE_ALLOW_PRIVATE_ENDPOINTS", value_name = "BOOL")]
+    pub allow_private_endpoints: Option<bool>,
     /// The configuration file (`neargate config` prints one) [default: none]
     #[arg(long, env = "NEARGATE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -239,6 +244,11 @@ pub struct Config {
     /// machine's own anyway (`neargate node`), and where only trusted callers are (loopback).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_privileged: Option<bool>,
+    /// Whether callers' webhooks (SNS's HTTP subscriptions, API destinations) may be on this host and in
+    /// private networks. Unset, where only trusted callers are (loopback). This Neargate's own ports and
+    /// link-local addresses, where clouds keep instances' keys, never are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_private_endpoints: Option<bool>,
     /// What elastic file systems are, by their id: a directory of this host, or `server:/path` of an NFS
     /// server. Any other is a directory of the installation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -314,6 +324,7 @@ impl Default for Config {
             scale_in_after: Span::from(neargate_ecs::SCALE_IN_AFTER),
             instance_allow: None,
             allow_privileged: None,
+            allow_private_endpoints: None,
             registries: Registries::default(),
         }
     }
@@ -324,7 +335,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 30] = [
     "listen",
     "data",
     "account",
@@ -353,6 +364,7 @@ const KEYS: [&str; 29] = [
     "scale_in_after",
     "instance_allow",
     "allow_privileged",
+    "allow_private_endpoints",
     "registries",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
@@ -424,6 +436,8 @@ impl Config {
             config.instance_allow = Some(names.clone());
         }
         config.allow_privileged = flags.allow_privileged.or(config.allow_privileged);
+        let endpoints = flags.allow_private_endpoints;
+        config.allow_private_endpoints = endpoints.or(config.allow_private_endpoints);
         config.validate()
     }
 
@@ -511,6 +525,18 @@ impl Config {
             true => Allowed::everything(),
             false => Allowed::default(),
         })
+    }
+
+    /// Which endpoints of callers are called; `port` is what the API listens on.
+    pub fn reach(&self, port: u16) -> Reach {
+        let others = [self.node_listen, self.dns_listen];
+        let ports = others.iter().flatten().map(SocketAddr::port);
+        Reach {
+            allow_private: self
+                .allow_private_endpoints
+                .unwrap_or_else(|| self.is_development()),
+            own_ports: ports.chain([port]).collect(),
+        }
     }
 
     /// What containers get as `AWS_ENDPOINT_URL`: the port in their VPC, unless they are to call AWS

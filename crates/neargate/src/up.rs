@@ -291,6 +291,7 @@ impl Host {
                 tls: config.tls,
                 enforced: !config.is_development(),
                 oidc_keys: config.oidc_keys.clone(),
+                reach: config.reach(port),
             },
             new_state: config.new_state,
             root_key: root_key(config),

@@ -4,6 +4,7 @@ use crate::caller::Caller;
 use crate::db::Db;
 use crate::identity::{Kind, Principal, Seat};
 use crate::metrics;
+use crate::outbound::{Outbound, Reach};
 use crate::sealing::RootKey;
 use crate::session::Sessions;
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
@@ -77,6 +78,8 @@ pub struct Settings {
     /// Where the keys of identity providers are, by the provider's URL without `https://`: a file with
     /// a set of keys (RFC 7517), or its address.
     pub oidc_keys: BTreeMap<String, String>,
+    /// Which endpoints of customers are called ([`crate::outbound`]).
+    pub reach: Reach,
 }
 
 impl Settings {
@@ -91,6 +94,7 @@ impl Settings {
             tls: false,
             enforced: false,
             oidc_keys: BTreeMap::new(),
+            reach: Reach::default(),
         }
     }
 
@@ -119,6 +123,8 @@ pub struct House {
     pub metrics: metrics::Seat,
     /// Who is in which container.
     pub sessions: Sessions,
+    /// The one way to endpoints that customers named.
+    pub outbound: Outbound,
 }
 
 impl House {

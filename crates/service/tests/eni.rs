@@ -12,6 +12,7 @@ use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, Ta
 use neargate_service::eni::{self, Cursors, Interface, Wanted};
 use neargate_service::identity::Seat;
 use neargate_service::metrics;
+use neargate_service::outbound::Outbound;
 use neargate_service::sealing::RootKey;
 use neargate_service::session::Sessions;
 use neargate_service::vpc::Subnet as StoredSubnet;
@@ -47,6 +48,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
         sessions: Sessions::default(),
+        outbound: Outbound::default(),
     };
     let scope = Scope {
         account: AccountId::default(),

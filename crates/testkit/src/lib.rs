@@ -9,6 +9,7 @@ use neargate_blob::Blobs;
 use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
 use neargate_service::metrics;
+use neargate_service::outbound::{Outbound, Reach};
 use neargate_service::sealing::{ROOT_KEY_BYTES, RootKey};
 use neargate_service::session::Sessions;
 use neargate_service::{AwsError, Caller, Ctx, Db, House, Principal, Scope, Service, Settings};
@@ -78,6 +79,7 @@ pub fn house(
     let rng = Arc::new(Rng::seeded(seed));
     Arc::new(House {
         db: Db::new(store),
+        outbound: Outbound::new(settings.reach.clone()),
         clock,
         addresses: Cursors::new(&rng),
         rng,
@@ -92,7 +94,14 @@ pub fn house(
 }
 
 pub fn settings() -> Settings {
-    Settings::new("localhost:4566", scope())
+    Settings {
+        // Servers of tests are on loopback.
+        reach: Reach {
+            allow_private: true,
+            own_ports: Vec::new(),
+        },
+        ..Settings::new("localhost:4566", scope())
+    }
 }
 
 pub fn scope() -> Scope {

@@ -31,6 +31,14 @@ pub static SERVICE: wire::Service = wire::Service {
 static OPERATIONS: &[wire::Operation] = &[
     wire::Operation {
         name: "AddPermission",
+        input: Some(Here(&shapes::AddPermissionInput)),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_NotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -39,6 +47,19 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ConfirmSubscription",
+        input: Some(Here(&shapes::ConfirmSubscriptionInput)),
+        output: Some(Here(&shapes::ConfirmSubscriptionResponse)),
+        result_wrapper: Some("ConfirmSubscriptionResult"),
+        errors: &[
+            &shapes::ERROR_SubscriptionLimitExceededException,
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_FilterPolicyLimitExceededException,
+            &shapes::ERROR_ReplayLimitExceededException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -122,6 +143,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetSubscriptionAttributes",
+        input: Some(Here(&shapes::GetSubscriptionAttributesInput)),
+        output: Some(Here(&shapes::GetSubscriptionAttributesResponse)),
+        result_wrapper: Some("GetSubscriptionAttributesResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_AuthorizationErrorException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -161,10 +192,29 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListSubscriptions",
+        input: Some(Here(&shapes::ListSubscriptionsInput)),
+        output: Some(Here(&shapes::ListSubscriptionsResponse)),
+        result_wrapper: Some("ListSubscriptionsResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_AuthorizationErrorException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ListSubscriptionsByTopic",
+        input: Some(Here(&shapes::ListSubscriptionsByTopicInput)),
+        output: Some(Here(&shapes::ListSubscriptionsByTopicResponse)),
+        result_wrapper: Some("ListSubscriptionsByTopicResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_AuthorizationErrorException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -226,6 +276,32 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PublishBatch",
+        input: Some(Here(&shapes::PublishBatchInput)),
+        output: Some(Here(&shapes::PublishBatchResponse)),
+        result_wrapper: Some("PublishBatchResult"),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_EndpointDisabledException,
+            &shapes::ERROR_PlatformApplicationDisabledException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_BatchEntryIdsNotDistinctException,
+            &shapes::ERROR_BatchRequestTooLongException,
+            &shapes::ERROR_EmptyBatchRequestException,
+            &shapes::ERROR_InvalidBatchEntryIdException,
+            &shapes::ERROR_TooManyEntriesInBatchRequestException,
+            &shapes::ERROR_KMSDisabledException,
+            &shapes::ERROR_KMSInvalidStateException,
+            &shapes::ERROR_KMSNotFoundException,
+            &shapes::ERROR_KMSOptInRequired,
+            &shapes::ERROR_KMSThrottlingException,
+            &shapes::ERROR_KMSAccessDeniedException,
+            &shapes::ERROR_InvalidSecurityException,
+            &shapes::ERROR_ValidationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -234,6 +310,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RemovePermission",
+        input: Some(Here(&shapes::RemovePermissionInput)),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_NotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -250,6 +334,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "SetSubscriptionAttributes",
+        input: Some(Here(&shapes::SetSubscriptionAttributesInput)),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_FilterPolicyLimitExceededException,
+            &shapes::ERROR_ReplayLimitExceededException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_AuthorizationErrorException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -267,6 +361,20 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "Subscribe",
+        input: Some(Here(&shapes::SubscribeInput)),
+        output: Some(Here(&shapes::SubscribeResponse)),
+        result_wrapper: Some("SubscribeResult"),
+        errors: &[
+            &shapes::ERROR_SubscriptionLimitExceededException,
+            &shapes::ERROR_FilterPolicyLimitExceededException,
+            &shapes::ERROR_ReplayLimitExceededException,
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_InvalidSecurityException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -288,6 +396,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "Unsubscribe",
+        input: Some(Here(&shapes::UnsubscribeInput)),
+        errors: &[
+            &shapes::ERROR_InvalidParameterException,
+            &shapes::ERROR_InternalErrorException,
+            &shapes::ERROR_AuthorizationErrorException,
+            &shapes::ERROR_NotFoundException,
+            &shapes::ERROR_InvalidSecurityException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

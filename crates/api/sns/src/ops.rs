@@ -7,14 +7,24 @@ use neargate_wire::operation_structs;
 use neargate_wire::structure::Unit;
 
 operation_structs! {
+    AddPermission(types::AddPermissionInput) -> Unit;
+    ConfirmSubscription(types::ConfirmSubscriptionInput) -> types::ConfirmSubscriptionOutput;
     CreateTopic(types::CreateTopicInput) -> types::CreateTopicOutput;
     DeleteTopic(types::DeleteTopicInput) -> Unit;
+    GetSubscriptionAttributes(types::GetSubscriptionAttributesInput) -> types::GetSubscriptionAttributesOutput;
     GetTopicAttributes(types::GetTopicAttributesInput) -> types::GetTopicAttributesOutput;
+    ListSubscriptions(types::ListSubscriptionsInput) -> types::ListSubscriptionsOutput;
+    ListSubscriptionsByTopic(types::ListSubscriptionsByTopicInput) -> types::ListSubscriptionsByTopicOutput;
     ListTagsForResource(types::ListTagsForResourceInput) -> types::ListTagsForResourceOutput;
     ListTopics(types::ListTopicsInput) -> types::ListTopicsOutput;
     Publish(types::PublishInput) -> types::PublishOutput;
+    PublishBatch(types::PublishBatchInput) -> types::PublishBatchOutput;
+    RemovePermission(types::RemovePermissionInput) -> Unit;
+    SetSubscriptionAttributes(types::SetSubscriptionAttributesInput) -> Unit;
     SetTopicAttributes(types::SetTopicAttributesInput) -> Unit;
+    Subscribe(types::SubscribeInput) -> types::SubscribeOutput;
     TagResource(types::TagResourceInput) -> types::TagResourceOutput;
+    Unsubscribe(types::UnsubscribeInput) -> Unit;
     UntagResource(types::UntagResourceInput) -> types::UntagResourceOutput;
 }
 
@@ -22,10 +32,18 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::CreateTopic, $crate::ops::DeleteTopic, $crate::ops::GetTopicAttributes, $crate::ops::ListTagsForResource, $crate::ops::ListTopics, $crate::ops::Publish, $crate::ops::SetTopicAttributes, $crate::ops::TagResource, $crate::ops::UntagResource }
+$with! { $crate::ops::AddPermission, $crate::ops::ConfirmSubscription, $crate::ops::CreateTopic, $crate::ops::DeleteTopic, $crate::ops::GetSubscriptionAttributes, $crate::ops::GetTopicAttributes, $crate::ops::ListSubscriptions, $crate::ops::ListSubscriptionsByTopic, $crate::ops::ListTagsForResource, $crate::ops::ListTopics, $crate::ops::Publish, $crate::ops::PublishBatch, $crate::ops::RemovePermission, $crate::ops::SetSubscriptionAttributes, $crate::ops::SetTopicAttributes, $crate::ops::Subscribe, $crate::ops::TagResource, $crate::ops::Unsubscribe, $crate::ops::UntagResource }
 };
 }
 
+pub type AddPermissionOutput = Unit;
+
 pub type DeleteTopicOutput = Unit;
 
+pub type RemovePermissionOutput = Unit;
+
+pub type SetSubscriptionAttributesOutput = Unit;
+
 pub type SetTopicAttributesOutput = Unit;
+
+pub type UnsubscribeOutput = Unit;

@@ -5,13 +5,41 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
+pub static ActionsList: Shape = Shape { name: "ActionsList", kind: Kind::List(Element::of(Here(&action))), ..DEFAULT };
+pub static AddPermissionInput: Shape = Shape { name: "AddPermissionInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TopicArn", Here(&topicARN)) },
+    Member { required: true, ..member("Label", Here(&label)) },
+    Member { required: true, ..member("AWSAccountId", Here(&DelegatesList)) },
+    Member { required: true, ..member("ActionName", Here(&ActionsList)) },
+]), ..DEFAULT };
 pub static AmazonResourceName: Shape = Shape { name: "AmazonResourceName", min: Some(1.0), max: Some(1011.0), ..DEFAULT };
 pub static AuthorizationErrorException: Shape = Shape { name: "AuthorizationErrorException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
+pub static BatchEntryIdsNotDistinctException: Shape = Shape { name: "BatchEntryIdsNotDistinctException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static BatchRequestTooLongException: Shape = Shape { name: "BatchRequestTooLongException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static BatchResultErrorEntry: Shape = Shape { name: "BatchResultErrorEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("Id", Here(&String)) },
+    Member { required: true, ..member("Code", Here(&String)) },
+    member("Message", Here(&String)),
+    Member { required: true, ..member("SenderFault", Here(&boolean)) },
+]), ..DEFAULT };
+pub static BatchResultErrorEntryList: Shape = Shape { name: "BatchResultErrorEntryList", kind: Kind::List(Element::of(Here(&BatchResultErrorEntry))), ..DEFAULT };
 pub static Binary: Shape = Shape { name: "Binary", kind: Kind::Blob, ..DEFAULT };
 pub static ConcurrentAccessException: Shape = Shape { name: "ConcurrentAccessException", kind: Kind::Structure(&[
     member("message", Here(&string)),
+]), ..DEFAULT };
+pub static ConfirmSubscriptionInput: Shape = Shape { name: "ConfirmSubscriptionInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TopicArn", Here(&topicARN)) },
+    Member { required: true, ..member("Token", Here(&token)) },
+    member("AuthenticateOnUnsubscribe", Here(&authenticateOnUnsubscribe)),
+]), ..DEFAULT };
+pub static ConfirmSubscriptionResponse: Shape = Shape { name: "ConfirmSubscriptionResponse", kind: Kind::Structure(&[
+    member("SubscriptionArn", Here(&subscriptionARN)),
 ]), ..DEFAULT };
 pub static CreateTopicInput: Shape = Shape { name: "CreateTopicInput", kind: Kind::Structure(&[
     Member { required: true, ..member("Name", Here(&topicName)) },
@@ -22,11 +50,24 @@ pub static CreateTopicInput: Shape = Shape { name: "CreateTopicInput", kind: Kin
 pub static CreateTopicResponse: Shape = Shape { name: "CreateTopicResponse", kind: Kind::Structure(&[
     member("TopicArn", Here(&topicARN)),
 ]), ..DEFAULT };
+pub static DelegatesList: Shape = Shape { name: "DelegatesList", kind: Kind::List(Element::of(Here(&delegate))), ..DEFAULT };
 pub static DeleteTopicInput: Shape = Shape { name: "DeleteTopicInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TopicArn", Here(&topicARN)) },
 ]), ..DEFAULT };
+pub static EmptyBatchRequestException: Shape = Shape { name: "EmptyBatchRequestException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
 pub static EndpointDisabledException: Shape = Shape { name: "EndpointDisabledException", kind: Kind::Structure(&[
     member("message", Here(&string)),
+]), ..DEFAULT };
+pub static FilterPolicyLimitExceededException: Shape = Shape { name: "FilterPolicyLimitExceededException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static GetSubscriptionAttributesInput: Shape = Shape { name: "GetSubscriptionAttributesInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("SubscriptionArn", Here(&subscriptionARN)) },
+]), ..DEFAULT };
+pub static GetSubscriptionAttributesResponse: Shape = Shape { name: "GetSubscriptionAttributesResponse", kind: Kind::Structure(&[
+    member("Attributes", Here(&SubscriptionAttributesMap)),
 ]), ..DEFAULT };
 pub static GetTopicAttributesInput: Shape = Shape { name: "GetTopicAttributesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TopicArn", Here(&topicARN)) },
@@ -35,6 +76,9 @@ pub static GetTopicAttributesResponse: Shape = Shape { name: "GetTopicAttributes
     member("Attributes", Here(&TopicAttributesMap)),
 ]), ..DEFAULT };
 pub static InternalErrorException: Shape = Shape { name: "InternalErrorException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static InvalidBatchEntryIdException: Shape = Shape { name: "InvalidBatchEntryIdException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
 pub static InvalidParameterException: Shape = Shape { name: "InvalidParameterException", kind: Kind::Structure(&[
@@ -67,6 +111,21 @@ pub static KMSOptInRequired: Shape = Shape { name: "KMSOptInRequired", kind: Kin
 pub static KMSThrottlingException: Shape = Shape { name: "KMSThrottlingException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
+pub static ListSubscriptionsByTopicInput: Shape = Shape { name: "ListSubscriptionsByTopicInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TopicArn", Here(&topicARN)) },
+    member("NextToken", Here(&nextToken)),
+]), ..DEFAULT };
+pub static ListSubscriptionsByTopicResponse: Shape = Shape { name: "ListSubscriptionsByTopicResponse", kind: Kind::Structure(&[
+    member("Subscriptions", Here(&SubscriptionsList)),
+    member("NextToken", Here(&nextToken)),
+]), ..DEFAULT };
+pub static ListSubscriptionsInput: Shape = Shape { name: "ListSubscriptionsInput", kind: Kind::Structure(&[
+    member("NextToken", Here(&nextToken)),
+]), ..DEFAULT };
+pub static ListSubscriptionsResponse: Shape = Shape { name: "ListSubscriptionsResponse", kind: Kind::Structure(&[
+    member("Subscriptions", Here(&SubscriptionsList)),
+    member("NextToken", Here(&nextToken)),
+]), ..DEFAULT };
 pub static ListTagsForResourceRequest: Shape = Shape { name: "ListTagsForResourceRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("ResourceArn", Here(&AmazonResourceName)) },
 ]), ..DEFAULT };
@@ -93,6 +152,30 @@ pub static PhoneNumber: Shape = Shape { name: "PhoneNumber", sensitive: true, ..
 pub static PlatformApplicationDisabledException: Shape = Shape { name: "PlatformApplicationDisabledException", kind: Kind::Structure(&[
     member("message", Here(&string)),
 ]), ..DEFAULT };
+pub static PublishBatchInput: Shape = Shape { name: "PublishBatchInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TopicArn", Here(&topicARN)) },
+    Member { required: true, ..member("PublishBatchRequestEntries", Here(&PublishBatchRequestEntryList)) },
+]), ..DEFAULT };
+pub static PublishBatchRequestEntry: Shape = Shape { name: "PublishBatchRequestEntry", kind: Kind::Structure(&[
+    Member { required: true, ..member("Id", Here(&String)) },
+    Member { required: true, ..member("Message", Here(&message)) },
+    member("Subject", Here(&subject)),
+    member("MessageStructure", Here(&messageStructure)),
+    member("MessageAttributes", Here(&MessageAttributeMap)),
+    member("MessageDeduplicationId", Here(&String)),
+    member("MessageGroupId", Here(&String)),
+]), ..DEFAULT };
+pub static PublishBatchRequestEntryList: Shape = Shape { name: "PublishBatchRequestEntryList", kind: Kind::List(Element::of(Here(&PublishBatchRequestEntry))), ..DEFAULT };
+pub static PublishBatchResponse: Shape = Shape { name: "PublishBatchResponse", kind: Kind::Structure(&[
+    member("Successful", Here(&PublishBatchResultEntryList)),
+    member("Failed", Here(&BatchResultErrorEntryList)),
+]), ..DEFAULT };
+pub static PublishBatchResultEntry: Shape = Shape { name: "PublishBatchResultEntry", kind: Kind::Structure(&[
+    member("Id", Here(&String)),
+    member("MessageId", Here(&messageId)),
+    member("SequenceNumber", Here(&String)),
+]), ..DEFAULT };
+pub static PublishBatchResultEntryList: Shape = Shape { name: "PublishBatchResultEntryList", kind: Kind::List(Element::of(Here(&PublishBatchResultEntry))), ..DEFAULT };
 pub static PublishInput: Shape = Shape { name: "PublishInput", kind: Kind::Structure(&[
     member("TopicArn", Here(&topicARN)),
     member("TargetArn", Here(&String)),
@@ -108,8 +191,20 @@ pub static PublishResponse: Shape = Shape { name: "PublishResponse", kind: Kind:
     member("MessageId", Here(&messageId)),
     member("SequenceNumber", Here(&String)),
 ]), ..DEFAULT };
+pub static RemovePermissionInput: Shape = Shape { name: "RemovePermissionInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TopicArn", Here(&topicARN)) },
+    Member { required: true, ..member("Label", Here(&label)) },
+]), ..DEFAULT };
+pub static ReplayLimitExceededException: Shape = Shape { name: "ReplayLimitExceededException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
 pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure(&[
     member("message", Here(&string)),
+]), ..DEFAULT };
+pub static SetSubscriptionAttributesInput: Shape = Shape { name: "SetSubscriptionAttributesInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("SubscriptionArn", Here(&subscriptionARN)) },
+    Member { required: true, ..member("AttributeName", Here(&attributeName)) },
+    member("AttributeValue", Here(&attributeValue)),
 ]), ..DEFAULT };
 pub static SetTopicAttributesInput: Shape = Shape { name: "SetTopicAttributesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TopicArn", Here(&topicARN)) },
@@ -120,6 +215,28 @@ pub static StaleTagException: Shape = Shape { name: "StaleTagException", kind: K
     member("message", Here(&string)),
 ]), ..DEFAULT };
 pub static String: Shape = Shape { name: "String", ..DEFAULT };
+pub static SubscribeInput: Shape = Shape { name: "SubscribeInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TopicArn", Here(&topicARN)) },
+    Member { required: true, ..member("Protocol", Here(&protocol)) },
+    member("Endpoint", Here(&endpoint)),
+    member("Attributes", Here(&SubscriptionAttributesMap)),
+    member("ReturnSubscriptionArn", Here(&boolean)),
+]), ..DEFAULT };
+pub static SubscribeResponse: Shape = Shape { name: "SubscribeResponse", kind: Kind::Structure(&[
+    member("SubscriptionArn", Here(&subscriptionARN)),
+]), ..DEFAULT };
+pub static Subscription: Shape = Shape { name: "Subscription", kind: Kind::Structure(&[
+    member("SubscriptionArn", Here(&subscriptionARN)),
+    member("Owner", Here(&account)),
+    member("Protocol", Here(&protocol)),
+    member("Endpoint", Here(&endpoint)),
+    member("TopicArn", Here(&topicARN)),
+]), ..DEFAULT };
+pub static SubscriptionAttributesMap: Shape = Shape { name: "SubscriptionAttributesMap", kind: Kind::Map { key: Element::of(Here(&attributeName)), value: Element::of(Here(&attributeValue)) }, ..DEFAULT };
+pub static SubscriptionLimitExceededException: Shape = Shape { name: "SubscriptionLimitExceededException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
+pub static SubscriptionsList: Shape = Shape { name: "SubscriptionsList", kind: Kind::List(Element::of(Here(&Subscription))), ..DEFAULT };
 pub static Tag: Shape = Shape { name: "Tag", kind: Kind::Structure(&[
     Member { required: true, ..member("Key", Here(&TagKey)) },
     Member { required: true, ..member("Value", Here(&TagValue)) },
@@ -140,6 +257,9 @@ pub static TagResourceRequest: Shape = Shape { name: "TagResourceRequest", kind:
 pub static TagResourceResponse: Shape = Shape { name: "TagResourceResponse", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static TagValue: Shape = Shape { name: "TagValue", min: Some(0.0), max: Some(256.0), ..DEFAULT };
+pub static TooManyEntriesInBatchRequestException: Shape = Shape { name: "TooManyEntriesInBatchRequestException", kind: Kind::Structure(&[
+    member("message", Here(&string)),
+]), ..DEFAULT };
 pub static Topic: Shape = Shape { name: "Topic", kind: Kind::Structure(&[
     member("TopicArn", Here(&topicARN)),
 ]), ..DEFAULT };
@@ -148,6 +268,9 @@ pub static TopicLimitExceededException: Shape = Shape { name: "TopicLimitExceede
     member("message", Here(&string)),
 ]), ..DEFAULT };
 pub static TopicsList: Shape = Shape { name: "TopicsList", kind: Kind::List(Element::of(Here(&Topic))), ..DEFAULT };
+pub static UnsubscribeInput: Shape = Shape { name: "UnsubscribeInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("SubscriptionArn", Here(&subscriptionARN)) },
+]), ..DEFAULT };
 pub static UntagResourceRequest: Shape = Shape { name: "UntagResourceRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("ResourceArn", Here(&AmazonResourceName)) },
     Member { required: true, ..member("TagKeys", Here(&TagKeyList)) },
@@ -157,20 +280,35 @@ pub static UntagResourceResponse: Shape = Shape { name: "UntagResourceResponse",
 pub static ValidationException: Shape = Shape { name: "ValidationException", kind: Kind::Structure(&[
     Member { required: true, ..member("Message", Here(&string)) },
 ]), ..DEFAULT };
+pub static account: Shape = Shape { name: "account", ..DEFAULT };
+pub static action: Shape = Shape { name: "action", ..DEFAULT };
 pub static attributeName: Shape = Shape { name: "attributeName", ..DEFAULT };
 pub static attributeValue: Shape = Shape { name: "attributeValue", ..DEFAULT };
+pub static authenticateOnUnsubscribe: Shape = Shape { name: "authenticateOnUnsubscribe", ..DEFAULT };
+pub static boolean: Shape = Shape { name: "boolean", kind: Kind::Boolean, ..DEFAULT };
+pub static delegate: Shape = Shape { name: "delegate", ..DEFAULT };
+pub static endpoint: Shape = Shape { name: "endpoint", ..DEFAULT };
+pub static label: Shape = Shape { name: "label", ..DEFAULT };
 pub static message: Shape = Shape { name: "message", ..DEFAULT };
 pub static messageId: Shape = Shape { name: "messageId", ..DEFAULT };
 pub static messageStructure: Shape = Shape { name: "messageStructure", ..DEFAULT };
 pub static nextToken: Shape = Shape { name: "nextToken", ..DEFAULT };
+pub static protocol: Shape = Shape { name: "protocol", ..DEFAULT };
 pub static string: Shape = Shape { name: "string", ..DEFAULT };
 pub static subject: Shape = Shape { name: "subject", ..DEFAULT };
+pub static subscriptionARN: Shape = Shape { name: "subscriptionARN", ..DEFAULT };
+pub static token: Shape = Shape { name: "token", ..DEFAULT };
 pub static topicARN: Shape = Shape { name: "topicARN", ..DEFAULT };
 pub static topicName: Shape = Shape { name: "topicName", ..DEFAULT };
 pub static ERROR_AuthorizationErrorException: ErrorShape = ErrorShape { name: "AuthorizationErrorException", code: "AuthorizationError", status: 403, fault: Fault::Client, shape: Here(&AuthorizationErrorException) };
+pub static ERROR_BatchEntryIdsNotDistinctException: ErrorShape = ErrorShape { name: "BatchEntryIdsNotDistinctException", code: "BatchEntryIdsNotDistinct", status: 400, fault: Fault::Client, shape: Here(&BatchEntryIdsNotDistinctException) };
+pub static ERROR_BatchRequestTooLongException: ErrorShape = ErrorShape { name: "BatchRequestTooLongException", code: "BatchRequestTooLong", status: 400, fault: Fault::Client, shape: Here(&BatchRequestTooLongException) };
 pub static ERROR_ConcurrentAccessException: ErrorShape = ErrorShape { name: "ConcurrentAccessException", code: "ConcurrentAccess", status: 400, fault: Fault::Client, shape: Here(&ConcurrentAccessException) };
+pub static ERROR_EmptyBatchRequestException: ErrorShape = ErrorShape { name: "EmptyBatchRequestException", code: "EmptyBatchRequest", status: 400, fault: Fault::Client, shape: Here(&EmptyBatchRequestException) };
 pub static ERROR_EndpointDisabledException: ErrorShape = ErrorShape { name: "EndpointDisabledException", code: "EndpointDisabled", status: 400, fault: Fault::Client, shape: Here(&EndpointDisabledException) };
+pub static ERROR_FilterPolicyLimitExceededException: ErrorShape = ErrorShape { name: "FilterPolicyLimitExceededException", code: "FilterPolicyLimitExceeded", status: 403, fault: Fault::Client, shape: Here(&FilterPolicyLimitExceededException) };
 pub static ERROR_InternalErrorException: ErrorShape = ErrorShape { name: "InternalErrorException", code: "InternalError", status: 500, fault: Fault::Server, shape: Here(&InternalErrorException) };
+pub static ERROR_InvalidBatchEntryIdException: ErrorShape = ErrorShape { name: "InvalidBatchEntryIdException", code: "InvalidBatchEntryId", status: 400, fault: Fault::Client, shape: Here(&InvalidBatchEntryIdException) };
 pub static ERROR_InvalidParameterException: ErrorShape = ErrorShape { name: "InvalidParameterException", code: "InvalidParameter", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterException) };
 pub static ERROR_InvalidParameterValueException: ErrorShape = ErrorShape { name: "InvalidParameterValueException", code: "ParameterValueInvalid", status: 400, fault: Fault::Client, shape: Here(&InvalidParameterValueException) };
 pub static ERROR_InvalidSecurityException: ErrorShape = ErrorShape { name: "InvalidSecurityException", code: "InvalidSecurity", status: 403, fault: Fault::Client, shape: Here(&InvalidSecurityException) };
@@ -183,9 +321,12 @@ pub static ERROR_KMSOptInRequired: ErrorShape = ErrorShape { name: "KMSOptInRequ
 pub static ERROR_KMSThrottlingException: ErrorShape = ErrorShape { name: "KMSThrottlingException", code: "KMSThrottling", status: 400, fault: Fault::Client, shape: Here(&KMSThrottlingException) };
 pub static ERROR_NotFoundException: ErrorShape = ErrorShape { name: "NotFoundException", code: "NotFound", status: 404, fault: Fault::Client, shape: Here(&NotFoundException) };
 pub static ERROR_PlatformApplicationDisabledException: ErrorShape = ErrorShape { name: "PlatformApplicationDisabledException", code: "PlatformApplicationDisabled", status: 400, fault: Fault::Client, shape: Here(&PlatformApplicationDisabledException) };
+pub static ERROR_ReplayLimitExceededException: ErrorShape = ErrorShape { name: "ReplayLimitExceededException", code: "ReplayLimitExceeded", status: 403, fault: Fault::Client, shape: Here(&ReplayLimitExceededException) };
 pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFound", status: 404, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };
 pub static ERROR_StaleTagException: ErrorShape = ErrorShape { name: "StaleTagException", code: "StaleTag", status: 400, fault: Fault::Client, shape: Here(&StaleTagException) };
+pub static ERROR_SubscriptionLimitExceededException: ErrorShape = ErrorShape { name: "SubscriptionLimitExceededException", code: "SubscriptionLimitExceeded", status: 403, fault: Fault::Client, shape: Here(&SubscriptionLimitExceededException) };
 pub static ERROR_TagLimitExceededException: ErrorShape = ErrorShape { name: "TagLimitExceededException", code: "TagLimitExceeded", status: 400, fault: Fault::Client, shape: Here(&TagLimitExceededException) };
 pub static ERROR_TagPolicyException: ErrorShape = ErrorShape { name: "TagPolicyException", code: "TagPolicy", status: 400, fault: Fault::Client, shape: Here(&TagPolicyException) };
+pub static ERROR_TooManyEntriesInBatchRequestException: ErrorShape = ErrorShape { name: "TooManyEntriesInBatchRequestException", code: "TooManyEntriesInBatchRequest", status: 400, fault: Fault::Client, shape: Here(&TooManyEntriesInBatchRequestException) };
 pub static ERROR_TopicLimitExceededException: ErrorShape = ErrorShape { name: "TopicLimitExceededException", code: "TopicLimitExceeded", status: 403, fault: Fault::Client, shape: Here(&TopicLimitExceededException) };
 pub static ERROR_ValidationException: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationException", status: 400, fault: Fault::Client, shape: Here(&ValidationException) };

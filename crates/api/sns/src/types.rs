@@ -9,6 +9,26 @@ use neargate_wire::value::Document;
 use std::collections::BTreeMap;
 
 structures! {
+    AddPermissionInput: AddPermissionInput {
+        0 req topic_arn: String,
+        1 req label: String,
+        2 req aws_account_id: Vec<String>,
+        3 req action_name: Vec<String>,
+    }
+    BatchResultErrorEntry: BatchResultErrorEntry {
+        0 opt id: String,
+        1 opt code: String,
+        2 opt message: String,
+        3 opt sender_fault: bool,
+    }
+    ConfirmSubscriptionInput: ConfirmSubscriptionInput {
+        0 req topic_arn: String,
+        1 req token: String,
+        2 opt authenticate_on_unsubscribe: String,
+    }
+    ConfirmSubscriptionOutput: ConfirmSubscriptionResponse {
+        0 opt subscription_arn: String,
+    }
     CreateTopicInput: CreateTopicInput {
         0 req name: String,
         1 opt attributes: BTreeMap<String, String>,
@@ -21,11 +41,32 @@ structures! {
     DeleteTopicInput: DeleteTopicInput {
         0 req topic_arn: String,
     }
+    GetSubscriptionAttributesInput: GetSubscriptionAttributesInput {
+        0 req subscription_arn: String,
+    }
+    GetSubscriptionAttributesOutput: GetSubscriptionAttributesResponse {
+        0 opt attributes: BTreeMap<String, String>,
+    }
     GetTopicAttributesInput: GetTopicAttributesInput {
         0 req topic_arn: String,
     }
     GetTopicAttributesOutput: GetTopicAttributesResponse {
         0 opt attributes: BTreeMap<String, String>,
+    }
+    ListSubscriptionsByTopicInput: ListSubscriptionsByTopicInput {
+        0 req topic_arn: String,
+        1 opt next_token: String,
+    }
+    ListSubscriptionsByTopicOutput: ListSubscriptionsByTopicResponse {
+        0 opt subscriptions: Vec<Subscription>,
+        1 opt next_token: String,
+    }
+    ListSubscriptionsInput: ListSubscriptionsInput {
+        0 opt next_token: String,
+    }
+    ListSubscriptionsOutput: ListSubscriptionsResponse {
+        0 opt subscriptions: Vec<Subscription>,
+        1 opt next_token: String,
     }
     ListTagsForResourceInput: ListTagsForResourceRequest {
         0 req resource_arn: String,
@@ -45,6 +86,28 @@ structures! {
         1 opt string_value: String,
         2 opt binary_value: Bytes,
     }
+    PublishBatchInput: PublishBatchInput {
+        0 req topic_arn: String,
+        1 req publish_batch_request_entries: Vec<PublishBatchRequestEntry>,
+    }
+    PublishBatchRequestEntry: PublishBatchRequestEntry {
+        0 req id: String,
+        1 req message: String,
+        2 opt subject: String,
+        3 opt message_structure: String,
+        4 opt message_attributes: BTreeMap<String, MessageAttributeValue>,
+        5 opt message_deduplication_id: String,
+        6 opt message_group_id: String,
+    }
+    PublishBatchOutput: PublishBatchResponse {
+        0 opt successful: Vec<PublishBatchResultEntry>,
+        1 opt failed: Vec<BatchResultErrorEntry>,
+    }
+    PublishBatchResultEntry: PublishBatchResultEntry {
+        0 opt id: String,
+        1 opt message_id: String,
+        2 opt sequence_number: String,
+    }
     PublishInput: PublishInput {
         0 opt topic_arn: String,
         1 opt target_arn: String,
@@ -60,10 +123,36 @@ structures! {
         0 opt message_id: String,
         1 opt sequence_number: String,
     }
+    RemovePermissionInput: RemovePermissionInput {
+        0 req topic_arn: String,
+        1 req label: String,
+    }
+    SetSubscriptionAttributesInput: SetSubscriptionAttributesInput {
+        0 req subscription_arn: String,
+        1 req attribute_name: String,
+        2 opt attribute_value: String,
+    }
     SetTopicAttributesInput: SetTopicAttributesInput {
         0 req topic_arn: String,
         1 req attribute_name: String,
         2 opt attribute_value: String,
+    }
+    SubscribeInput: SubscribeInput {
+        0 req topic_arn: String,
+        1 req protocol: String,
+        2 opt endpoint: String,
+        3 opt attributes: BTreeMap<String, String>,
+        4 opt return_subscription_arn: bool,
+    }
+    SubscribeOutput: SubscribeResponse {
+        0 opt subscription_arn: String,
+    }
+    Subscription: Subscription {
+        0 opt subscription_arn: String,
+        1 opt owner: String,
+        2 opt protocol: String,
+        3 opt endpoint: String,
+        4 opt topic_arn: String,
     }
     Tag: Tag {
         0 req key: String,
@@ -76,6 +165,9 @@ structures! {
     TagResourceOutput: TagResourceResponse {}
     Topic: Topic {
         0 opt topic_arn: String,
+    }
+    UnsubscribeInput: UnsubscribeInput {
+        0 req subscription_arn: String,
     }
     UntagResourceInput: UntagResourceRequest {
         0 req resource_arn: String,

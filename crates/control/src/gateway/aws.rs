@@ -331,6 +331,7 @@ fn circumstances(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Circumstances
         user_agent: header(USER_AGENT),
         referer: header(REFERER),
         via: None,
+        sender: None,
     }
 }
 

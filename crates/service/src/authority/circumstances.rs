@@ -4,6 +4,7 @@
 use super::ask;
 use super::said::{Said, stem};
 use crate::ctx::Ctx;
+use crate::deliver::Sender;
 use neargate_policy::Context;
 use neargate_policy::actions::{Action, Reference};
 use neargate_wire::schema::{Kind, Shape};
@@ -21,6 +22,8 @@ pub struct Circumstances {
     pub referer: Option<String>,
     /// The service that calls for somebody.
     pub via: Option<String>,
+    /// The service that calls in its own name.
+    pub sender: Option<Sender>,
 }
 
 impl Circumstances {
@@ -31,7 +34,15 @@ impl Circumstances {
         context.set("aws:RequestedRegion", cx.scope.region.as_str());
         context.set("aws:SecureTransport", self.secure.to_string());
         context.set("aws:ViaAWSService", self.via.is_some().to_string());
-        context.set("aws:PrincipalIsAWSService", "false");
+        let by_service = self.sender.is_some();
+        context.set("aws:PrincipalIsAWSService", by_service.to_string());
+        if let Some(sender) = &self.sender {
+            context.set("aws:PrincipalServiceName", sender.service);
+            context.set("aws:SourceArn", &*sender.source_arn);
+            context.set("aws:SourceAccount", &*sender.source_account);
+            // What the policies of topics call it that AWS itself makes.
+            context.set("aws:SourceOwner", &*sender.source_account);
+        }
         if let Some(source) = self.source {
             context.set("aws:SourceIp", source.to_canonical().to_string());
         }

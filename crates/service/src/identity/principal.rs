@@ -26,7 +26,8 @@ pub enum Kind {
 pub struct Principal {
     pub kind: Kind,
     /// What `GetCallerIdentity` tells: `…:iam::…:root`, `…:iam::…:user/path/name`,
-    /// `…:sts::…:assumed-role/name/session`, `…:sts::…:federated-user/name`; of a service, its role.
+    /// `…:sts::…:assumed-role/name/session`, `…:sts::…:federated-user/name`; of a service, its role, or its own
+    /// name (`sns.amazonaws.com`).
     pub arn: String,
     /// `AIDA…`, `AROA…:session`, the account's id for its root, `account:name` of a federated user.
     pub user_id: String,
@@ -154,6 +155,8 @@ impl Principal {
             kind: match self.kind {
                 Kind::Root => RequesterKind::Root,
                 Kind::User => RequesterKind::User,
+                // In its own name, `sns.amazonaws.com`, and not under a role.
+                Kind::Service if self.arn.ends_with(".amazonaws.com") => RequesterKind::Service,
                 Kind::AssumedRole | Kind::Service => RequesterKind::AssumedRole,
                 Kind::FederatedUser => RequesterKind::FederatedUser,
                 Kind::Anonymous => RequesterKind::Anonymous,
