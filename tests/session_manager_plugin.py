@@ -2,6 +2,7 @@
 (its messages, order and acknowledgements). Run as a program it takes the plugin's place for the aws CLI."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -65,6 +66,10 @@ class Cipher:
         return self.receives.decrypt(sealed[:12], sealed[12:], None)
 
 
+#: How a connection that is no longer there is met.
+GONE = (OSError, websocket.WebSocketConnectionClosedException)
+
+
 class Session:
     """One session, over as many connections as it takes."""
 
@@ -106,7 +111,9 @@ class Session:
             message = pack("input_stream_data", self.sent, payload_type, payload)
             self.unacknowledged[self.sent] = message
             self.sent += 1
-            self.socket.send_binary(message)
+            # Why a connection that has gone has gone is heard where it is read.
+            with contextlib.suppress(*GONE):
+                self.socket.send_binary(message)
 
     def type_text(self, text):
         self.send(OUTPUT, text.encode())
@@ -122,7 +129,10 @@ class Session:
         if self.expected in self.early:
             self.expected += 1
             return self.early.pop(self.expected - 1)
-        raw = self.socket.recv()
+        try:
+            raw = self.socket.recv()
+        except GONE:
+            raw = None
         if not raw:
             raise Closed("the connection ended")
         if isinstance(raw, str):

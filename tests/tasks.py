@@ -100,7 +100,10 @@ def address(task):
 
 
 def messages(gate, group, stream):
-    events = gate.client("logs").get_log_events(
-        logGroupName=group, logStreamName=stream, startFromHead=True
-    )["events"]
+    """What the stream says; nothing before its first event makes it."""
+    logs = gate.client("logs")
+    try:
+        events = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)["events"]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
     return [event["message"] for event in events]

@@ -157,20 +157,20 @@ async fn bodies_under_a_known_key_share_a_room() {
         client.send(&whole[..whole.len() - 1]).await;
         held.push(client);
     }
-    for client in &mut held {
-        let reply = tokio::time::timeout(Duration::from_millis(100), client.reply());
-        if let Ok(Some(reply)) = reply.await {
-            assert_eq!(
-                (reply.status, reply.code().as_str()),
-                (503, "ThrottlingException")
-            );
-            turned_away += 1;
+    // 64 MiB hold nine of them. Who is turned away is told so before long.
+    while turned_away < 2 {
+        for client in &mut held {
+            let reply = tokio::time::timeout(Duration::from_millis(100), client.reply());
+            if let Ok(Some(reply)) = reply.await {
+                assert_eq!(
+                    (reply.status, reply.code().as_str()),
+                    (503, "ThrottlingException")
+                );
+                turned_away += 1;
+            }
         }
     }
-    assert!(
-        (2..=5).contains(&turned_away),
-        "64 MiB of 84: {turned_away}"
-    );
+    assert!(turned_away <= 5, "64 MiB of 84: {turned_away}");
     // Ordinary calls pass meanwhile, and large ones afterwards.
     let small = lab
         .send(signed("secret", &[], b"{}", &sha256_hex(b"{}")))

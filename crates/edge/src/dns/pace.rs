@@ -82,3 +82,25 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn so_many_a_second_are_admitted_of_each_client() {
+        let pace = Pace::default();
+        let of = |vpc: &str| -> Client { (vpc.into(), IpAddr::V4(Ipv4Addr::LOCALHOST)) };
+        let (one, other) = (of("vpc-1"), of("vpc-2"));
+        let admitted = |client: &Client, millis| {
+            let now = Duration::from_millis(millis);
+            (0..2_000).filter(|_| pace.admits(client, now)).count()
+        };
+        assert_eq!((admitted(&one, 100), admitted(&one, 999)), (1_024, 0));
+        assert_eq!(
+            (admitted(&other, 999), admitted(&one, 1_000)),
+            (1_024, 1_024)
+        );
+    }
+}
