@@ -13,6 +13,7 @@ pub mod rng;
 pub mod secret;
 pub mod task;
 pub mod time;
+pub mod unverified;
 pub mod uuid;
 
 pub use arn::Arn;

@@ -92,6 +92,37 @@ pub fn vpc_not_associated() -> AwsError {
     AwsError::client("VPCAssociationNotFound", message).status(404)
 }
 
+pub fn health_check_already_exists() -> AwsError {
+    AwsError::client(
+        "HealthCheckAlreadyExists",
+        "A health check has already been created with the specified caller reference and other settings.",
+    )
+    .status(409)
+}
+
+pub fn too_many_health_checks() -> AwsError {
+    AwsError::client(
+        "TooManyHealthChecks",
+        "Limits Exceeded: MAX_HEALTH_CHECKS_BY_OWNER - Cannot create more health checks.",
+    )
+}
+
+pub fn health_check_version_mismatch() -> AwsError {
+    AwsError::client(
+        "HealthCheckVersionMismatch",
+        "The value of HealthCheckVersion in the request doesn't match the value of HealthCheckVersion \
+         in the health check.",
+    )
+    .status(409)
+}
+
+pub fn health_check_in_use() -> AwsError {
+    AwsError::client(
+        "HealthCheckInUse",
+        "The health check is in use by another health check and can't be deleted.",
+    )
+}
+
 /// What is wrong with a batch, all of it.
 pub fn invalid_change_batch(problems: &[String]) -> AwsError {
     AwsError::client("InvalidChangeBatch", format!("[{}]", problems.join(", ")))

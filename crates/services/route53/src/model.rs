@@ -1,8 +1,11 @@
 //! What Route 53 stores besides zones and record sets ([`neargate_service::dns`]).
 
+use neargate_api_route53 as api;
 use neargate_base::Timestamp;
 use neargate_service::Resource;
 use neargate_service::dns::RecordSet;
+use neargate_service::tags::Tags;
+use neargate_wire::json::Json;
 use serde::{Deserialize, Serialize};
 
 /// `route53/change/…/C…`: a change of zones or records, as `GetChange` answers it.
@@ -26,4 +29,36 @@ pub struct Rest {
     pub zone_id: String,
     /// `None`: it goes.
     pub records: Vec<(String, Option<RecordSet>)>,
+}
+
+/// `route53/health-check/…/<id>`. The API writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    pub caller_reference: String,
+    pub version: i64,
+    pub config: Json<api::HealthCheckConfig>,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+impl Resource for HealthCheck {
+    const KIND: &'static str = "route53/health-check";
+}
+
+/// `route53/health-status/…/<id>`: how a health check finds its endpoint. The
+/// [checker](crate::health) writes it when it changes; without it, it is healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthStatus {
+    pub healthy: bool,
+    pub since: Timestamp,
+    /// As `GetHealthCheckLastFailureReason` says it; empty before the first failure.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_failure: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+}
+
+impl Resource for HealthStatus {
+    const KIND: &'static str = "route53/health-status";
 }

@@ -1,7 +1,7 @@
 //! Route 53's operations, called through the table as the gateway calls them.
 
 use crate::Route53;
-use crate::model::Change;
+use crate::model::{Change, HealthCheck, HealthStatus};
 use neargate_api_route53::{self as api, ops};
 use neargate_service::golden::check;
 use neargate_service::vpc::{self, Vpc};
@@ -435,7 +435,84 @@ async fn tags_and_counts() {
     assert_eq!(count.hosted_zone_count, Some(1));
 }
 
+async fn checked(lab: &Lab, config: api::HealthCheckConfig) -> Result<String, AwsError> {
+    let input = api::CreateHealthCheckInput {
+        caller_reference: lab.house.rng.uuid(),
+        health_check_config: config,
+    };
+    let made = ask(lab, ops::CreateHealthCheck, input).await?;
+    Ok(made.health_check.unwrap().id.unwrap())
+}
+
+fn http(address: &str) -> api::HealthCheckConfig {
+    api::HealthCheckConfig {
+        r#type: "HTTP".into(),
+        ip_address: Some(address.into()),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn health_checks_from_their_beginning_to_their_end() {
+    let lab = Lab::default();
+    let id = checked(&lab, http("198.19.0.5")).await.unwrap();
+    let get = || api::GetHealthCheckInput {
+        health_check_id: id.clone(),
+    };
+    let shown = ask(&lab, ops::GetHealthCheck, get())
+        .await
+        .unwrap()
+        .health_check
+        .unwrap();
+    let config = shown.health_check_config.unwrap();
+    assert_eq!((config.port, config.request_interval), (Some(80), Some(30)));
+    assert!(said(checked(&lab, http("127.0.0.1")).await).contains("reachable from the internet"));
+    let calculated = api::HealthCheckConfig {
+        r#type: "CALCULATED".into(),
+        health_threshold: Some(1),
+        child_health_checks: Some(vec![id.clone()]),
+        ..Default::default()
+    };
+    let parent = checked(&lab, calculated).await.unwrap();
+    let delete = |id: &str| api::DeleteHealthCheckInput {
+        health_check_id: id.into(),
+    };
+    let used = ask(&lab, ops::DeleteHealthCheck, delete(&id)).await;
+    assert!(said(used).starts_with("HealthCheckInUse"));
+    let update = api::UpdateHealthCheckInput {
+        health_check_id: id.clone(),
+        health_check_version: Some(1),
+        port: Some(8080),
+        ..Default::default()
+    };
+    ask(&lab, ops::UpdateHealthCheck, update.clone())
+        .await
+        .unwrap();
+    let late = ask(&lab, ops::UpdateHealthCheck, update).await;
+    assert!(said(late).starts_with("HealthCheckVersionMismatch"));
+    let zone = zone(&lab, "example.com", None).await.unwrap();
+    let with = |check: &str| api::ResourceRecordSet {
+        health_check_id: Some(check.into()),
+        ..set("www.example.com", "A", &["192.0.2.1"])
+    };
+    let none = change(&lab, &zone, vec![("CREATE", with("none"))]).await;
+    assert!(said(none).starts_with("NoSuchHealthCheck"));
+    change(&lab, &zone, vec![("CREATE", with(&id))])
+        .await
+        .unwrap();
+    ask(&lab, ops::DeleteHealthCheck, delete(&parent))
+        .await
+        .unwrap();
+    ask(&lab, ops::DeleteHealthCheck, delete(&id))
+        .await
+        .unwrap();
+    assert!(said(ask(&lab, ops::GetHealthCheck, get()).await).starts_with("NoSuchHealthCheck"));
+}
+
 #[test]
 fn stored_forms() {
-    check::<Change>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"));
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    check::<Change>(dir);
+    check::<HealthCheck>(dir);
+    check::<HealthStatus>(dir);
 }

@@ -13,7 +13,7 @@ use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use neargate_base::{Secret, task};
+use neargate_base::{Secret, task, unverified};
 use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
@@ -24,8 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-
-mod unverified;
 
 const OPTIONS: [&str; 13] = [
     "splunk-url",

@@ -1,7 +1,9 @@
 //! Quotas (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>).
 
+use super::health_checks::MOST_CHECKS;
 use super::zone;
 use super::zones::{MOST_ZONES, records_of};
+use crate::model::HealthCheck;
 use crate::{Route53, error};
 use neargate_api_route53 as api;
 use neargate_service::dns::{self, HostedZone};
@@ -17,7 +19,10 @@ pub async fn get_account_limit(
     let zones = cx.db().list::<HostedZone>(&global);
     let (value, count) = match input.r#type.as_str() {
         "MAX_HOSTED_ZONES_BY_OWNER" => (MOST_ZONES as i64, zones.await?.len()),
-        "MAX_HEALTH_CHECKS_BY_OWNER" => (200, 0),
+        "MAX_HEALTH_CHECKS_BY_OWNER" => {
+            let checks = cx.db().list::<HealthCheck>(&global).await?;
+            (MOST_CHECKS as i64, checks.len())
+        }
         "MAX_TRAFFIC_POLICY_INSTANCES_BY_OWNER" => (5, 0),
         "MAX_REUSABLE_DELEGATION_SETS_BY_OWNER" => (100, 0),
         _ => (50, 0),

@@ -1,6 +1,7 @@
 //! Route 53's handlers, a file for each resource.
 
 pub mod changes;
+pub mod health_checks;
 pub mod limits;
 pub mod record_sets;
 mod shown;

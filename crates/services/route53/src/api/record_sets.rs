@@ -1,7 +1,7 @@
 //! Record sets (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html>).
 
-use super::{changes, own_zone, shown, size, zone};
-use crate::batch::{self, Id};
+use super::{changes, health_checks, own_zone, shown, size, zone};
+use crate::batch::{self, Action, Id};
 use crate::model::Rest;
 use crate::{Route53, carry, error};
 use neargate_api_route53 as api;
@@ -28,11 +28,9 @@ pub async fn change_resource_record_sets(
     limits(&input.change_batch)?;
     let given = input.change_batch.changes.iter().map(shown::read);
     let given: Vec<_> = given.collect::<Result<_, _>>()?;
-    if let Some(check) = given
-        .iter()
-        .find_map(|(_, set)| set.health_check_id.as_ref())
-    {
-        return Err(error::no_such_health_check(check));
+    let new = given.iter().filter(|(action, _)| *action != Action::Delete);
+    for check in new.filter_map(|(_, set)| set.health_check_id.as_ref()) {
+        health_checks::found(&cx, check).await?;
     }
     let change_id = changes::new_id(&cx);
     let account = &cx.scope.account;

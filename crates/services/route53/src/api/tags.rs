@@ -1,52 +1,62 @@
-//! Tags of hosted zones.
+//! Tags of hosted zones and health checks.
 
-use super::zone;
+use super::{health_checks, id, zone};
+use crate::model::HealthCheck;
 use crate::{Route53, error};
 use neargate_api_route53 as api;
 use neargate_service::dns::HostedZone;
-use neargate_service::{AwsError, Ctx, tags};
+use neargate_service::tags::{self, Tags};
+use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
 
 const ZONE: &str = "hostedzone";
-
-fn only_zones(kind: &str, id: &str) -> Result<(), AwsError> {
-    match kind {
-        ZONE => Ok(()),
-        _ => Err(error::no_such_health_check(id)),
-    }
-}
 
 pub async fn change_tags_for_resource(
     _: Arc<Route53>,
     cx: Ctx,
     input: api::ChangeTagsForResourceInput,
 ) -> Result<api::ChangeTagsForResourceOutput, AwsError> {
-    only_zones(&input.resource_type, &input.resource_id)?;
     let given = input.add_tags.unwrap_or_default().into_iter();
     let given = given.map(|t| (t.key.unwrap_or_default(), t.value.unwrap_or_default()));
     let given = tags::parse(given).map_err(error::invalid_tags)?;
     let gone = input.remove_tag_keys.unwrap_or_default();
-    let found = zone(&cx, &input.resource_id).await?;
-    let changed = cx.db().modify::<HostedZone, _>(&found.key, |zone| {
-        tags::remove(&mut zone.tags, &gone);
-        tags::merge(&mut zone.tags, &given).map_err(error::invalid_tags)?;
+    let change = |tags: &mut Tags| {
+        tags::remove(tags, &gone);
+        tags::merge(tags, &given).map_err(error::invalid_tags)?;
         Ok(true)
-    });
-    let changed = changed.await?;
-    changed.ok_or_else(|| error::no_such_hosted_zone(found.id()))?;
+    };
+    let resource = input.resource_id;
+    if input.resource_type == ZONE {
+        let key = zone(&cx, &resource).await?.key;
+        let changed = cx
+            .db()
+            .modify::<HostedZone, _>(&key, |zone| change(&mut zone.tags));
+        let changed = changed.await?;
+        changed.ok_or_else(|| error::no_such_hosted_zone(id(&resource)))?;
+    } else {
+        let key = health_checks::found(&cx, &resource).await?.key;
+        let changed = cx
+            .db()
+            .modify::<HealthCheck, _>(&key, |check| change(&mut check.tags));
+        let changed = changed.await?;
+        changed.ok_or_else(|| error::no_such_health_check(&resource))?;
+    }
     Ok(api::ChangeTagsForResourceOutput {})
 }
 
-async fn of(cx: &Ctx, id: &str) -> Result<api::ResourceTagSet, AwsError> {
-    let found = zone(cx, id).await?;
-    let tag = |(key, value): (&String, &String)| api::Tag {
-        key: Some(key.clone()),
-        value: Some(value.clone()),
+async fn of(cx: &Ctx, kind: &str, given: &str) -> Result<api::ResourceTagSet, AwsError> {
+    let tags = match kind {
+        ZONE => zone(cx, given).await?.value.tags,
+        _ => health_checks::found(cx, given).await?.value.tags,
+    };
+    let tag = |(key, value): (String, String)| api::Tag {
+        key: Some(key),
+        value: Some(value),
     };
     Ok(api::ResourceTagSet {
-        resource_type: Some(ZONE.to_owned()),
-        resource_id: Some(found.id().to_owned()),
-        tags: Some(found.tags.iter().map(tag).collect()),
+        resource_type: Some(kind.to_owned()),
+        resource_id: Some(id(given).to_owned()),
+        tags: Some(tags.into_iter().map(tag).collect()),
     })
 }
 
@@ -55,9 +65,8 @@ pub async fn list_tags_for_resource(
     cx: Ctx,
     input: api::ListTagsForResourceInput,
 ) -> Result<api::ListTagsForResourceOutput, AwsError> {
-    only_zones(&input.resource_type, &input.resource_id)?;
     Ok(api::ListTagsForResourceOutput {
-        resource_tag_set: Some(of(&cx, &input.resource_id).await?),
+        resource_tag_set: Some(of(&cx, &input.resource_type, &input.resource_id).await?),
     })
 }
 
@@ -68,8 +77,7 @@ pub async fn list_tags_for_resources(
 ) -> Result<api::ListTagsForResourcesOutput, AwsError> {
     let mut sets = Vec::new();
     for id in &input.resource_ids {
-        only_zones(&input.resource_type, id)?;
-        sets.push(of(&cx, id).await?);
+        sets.push(of(&cx, &input.resource_type, id).await?);
     }
     Ok(api::ListTagsForResourcesOutput {
         resource_tag_sets: Some(sets),

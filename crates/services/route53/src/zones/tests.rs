@@ -1,8 +1,10 @@
 //! What an edge is told, from the store on.
 
 use super::Zones;
+use crate::model::HealthStatus;
 use neargate_base::task::spawn;
 use neargate_domain::dns::{RecordData, Routing, ZoneChange};
+use neargate_service::db;
 use neargate_service::dns::{self, HostedZone, RecordSet, ZoneVpc};
 use neargate_testkit::Lab;
 use std::sync::Arc;
@@ -71,6 +73,34 @@ async fn an_edge_is_told_of_what_there_is_and_of_what_changes() {
         new.sets[0].data,
         RecordData::Records { ttl: 10, .. }
     ));
+
+    // What a health check finds is told with the records that go by it.
+    set.unhealthy = false;
+    set.health_check_id = Some("check".into());
+    let _ = db.tx().put(key.clone(), &set).commit().await.unwrap();
+    let healthy = async |told: &mut tokio::sync::mpsc::Receiver<ZoneChange>| {
+        let Some(ZoneChange::Records(records)) = told.recv().await else {
+            panic!("records turn");
+        };
+        records.sets[0].healthy
+    };
+    assert!(healthy(&mut told).await);
+    let status = db::key::<HealthStatus>(&dns::global(&account), "check");
+    let found = |healthy| HealthStatus {
+        healthy,
+        since: lab.house.now(),
+        last_failure: String::new(),
+        failed_at: None,
+    };
+    let _ = db
+        .tx()
+        .put(status.clone(), &found(false))
+        .commit()
+        .await
+        .unwrap();
+    assert!(!healthy(&mut told).await);
+    let _ = db.tx().put(status, &found(true)).commit().await.unwrap();
+    assert!(healthy(&mut told).await);
 
     let _ = db.tx().delete_key(key).commit().await.unwrap();
     let ZoneChange::Records(gone) = told.recv().await.unwrap() else {
