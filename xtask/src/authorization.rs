@@ -12,7 +12,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// The prefixes of actions that are kept.
-const PREFIXES: [&str; 28] = [
+const PREFIXES: [&str; 29] = [
     "acm",
     "application-autoscaling",
     "appmesh",
@@ -35,6 +35,7 @@ const PREFIXES: [&str; 28] = [
     "s3",
     "secretsmanager",
     "servicediscovery",
+    "ses",
     "sns",
     "sqs",
     "ssm",

@@ -16,6 +16,7 @@ use neargate_service::ctx::Settings;
 use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
+use neargate_service::mail;
 use neargate_service::metrics;
 use neargate_service::outbound::Outbound;
 use neargate_service::session::Sessions;
@@ -120,6 +121,7 @@ impl ControlPlane {
             root_key,
             identities: Seat::default(),
             metrics: metrics::Seat::default(),
+            mail: mail::Seat::default(),
             sessions: Sessions::default(),
             outbound,
         });

@@ -3,10 +3,10 @@
 use crate::caller::Caller;
 use crate::db::Db;
 use crate::identity::{Kind, Principal, Seat};
-use crate::metrics;
 use crate::outbound::{Outbound, Reach};
 use crate::sealing::RootKey;
 use crate::session::Sessions;
+use crate::{mail, metrics};
 use neargate_base::{AccountId, Arn, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_domain::Cidr;
@@ -121,6 +121,8 @@ pub struct House {
     pub identities: Seat,
     /// Where whoever observes something publishes it.
     pub metrics: metrics::Seat,
+    /// Where whoever sends mail puts it.
+    pub mail: mail::Seat,
     /// Who is in which container.
     pub sessions: Sessions,
     /// The one way to endpoints that customers named.

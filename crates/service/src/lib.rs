@@ -25,6 +25,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod instance;
 pub mod journal;
+pub mod mail;
 pub mod metrics;
 pub mod outbound;
 pub mod page;

@@ -8,6 +8,7 @@ use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_service::eni::Cursors;
 use neargate_service::identity::Seat;
+use neargate_service::mail;
 use neargate_service::metrics;
 use neargate_service::outbound::{Outbound, Reach};
 use neargate_service::sealing::{ROOT_KEY_BYTES, RootKey};
@@ -89,6 +90,7 @@ pub fn house(
         root_key: RootKey::new([7; ROOT_KEY_BYTES]),
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
+        mail: mail::Seat::default(),
         sessions: Sessions::default(),
     })
 }

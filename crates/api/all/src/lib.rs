@@ -39,6 +39,8 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_s3::SERVICE,
     &neargate_api_secretsmanager::SERVICE,
     &neargate_api_servicediscovery::SERVICE,
+    &neargate_api_ses::SERVICE,
+    &neargate_api_sesv2::SERVICE,
     &neargate_api_sns::SERVICE,
     &neargate_api_ssm::SERVICE,
     &neargate_api_sts::SERVICE,
@@ -76,6 +78,10 @@ pub use neargate_api_secretsmanager;
 #[doc(hidden)]
 pub use neargate_api_servicediscovery;
 #[doc(hidden)]
+pub use neargate_api_ses;
+#[doc(hidden)]
+pub use neargate_api_sesv2;
+#[doc(hidden)]
 pub use neargate_api_sns;
 #[doc(hidden)]
 pub use neargate_api_ssm;
@@ -101,6 +107,8 @@ macro_rules! every_operation {
         $crate::neargate_api_s3::operations!($with);
         $crate::neargate_api_secretsmanager::operations!($with);
         $crate::neargate_api_servicediscovery::operations!($with);
+        $crate::neargate_api_ses::operations!($with);
+        $crate::neargate_api_sesv2::operations!($with);
         $crate::neargate_api_sns::operations!($with);
         $crate::neargate_api_ssm::operations!($with);
         $crate::neargate_api_sts::operations!($with);

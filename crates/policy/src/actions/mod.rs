@@ -128,6 +128,7 @@ references!(
     "s3",
     "secretsmanager",
     "servicediscovery",
+    "ses",
     "sns",
     "sqs",
     "ssm",
