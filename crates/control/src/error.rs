@@ -42,6 +42,15 @@ pub(crate) fn no_such_service(cluster: &str, service: &str) -> AwsError {
     )
 }
 
+pub(crate) fn no_such_mail(id: &str) -> AwsError {
+    AwsError::client("NotFoundException", format!("There is no mail {id}."))
+}
+
+pub(crate) fn several_mails(id: &str) -> AwsError {
+    let message = format!("The ids of several mails have {id} in them; give more of it.");
+    AwsError::client("ValidationException", message)
+}
+
 pub(crate) fn no_such_load_balancer(name: &str) -> AwsError {
     AwsError::client(
         "LoadBalancerNotFound",

@@ -21,6 +21,8 @@ use neargate_service::metrics;
 use neargate_service::outbound::Outbound;
 use neargate_service::session::Sessions;
 use neargate_service::{AwsError, Background, Caller, Component, Db, House};
+use neargate_ses::Ses;
+use neargate_ses::relay::Relay;
 use neargate_store::Store;
 use neargate_wire::route::Door;
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub struct Options {
     /// Where the key comes from that secrets are sealed under.
     pub root_key: root_key::Source,
     pub times: Times,
+    /// Where mails go; without it they stay in the outbox.
+    pub relay: Option<Relay>,
 }
 
 /// Why the control plane could not be put together.
@@ -60,6 +64,8 @@ pub enum StartError {
     Objects { path: PathBuf, source: BlobError },
     #[error("cannot open the logs under {path}")]
     Logs { path: PathBuf, source: EngineError },
+    #[error("cannot open the mails under {path}")]
+    Mails { path: PathBuf, source: BlobError },
     #[error("cannot open the metrics")]
     Metrics(#[source] MetricError),
 }
@@ -74,6 +80,7 @@ pub struct ControlPlane {
     pub logs: Arc<Logs>,
     pub metrics: Arc<MetricEngine>,
     pub route53: Arc<Route53>,
+    pub ses: Arc<Ses>,
     pub account: AccountId,
     pub accounts: Accounts,
     components: Vec<Arc<dyn Component>>,
@@ -104,6 +111,8 @@ impl ControlPlane {
         let path = data.join("objects");
         let objects =
             Extents::open(&path).map_err(|source| StartError::Objects { path, source })?;
+        let path = data.join("mails");
+        let mails = Extents::open(&path).map_err(|source| StartError::Mails { path, source })?;
         let path = data.join("logs");
         let engine = LogEngine::open(&path, clock.clone())
             .map_err(|source| StartError::Logs { path, source })?;
@@ -132,12 +141,14 @@ impl ControlPlane {
         let logs = Arc::new(Logs::new(engine));
         let elbv2 = Arc::new(Elbv2::default());
         let route53 = Arc::<Route53>::default();
+        let ses = Arc::new(Ses::new(mails, options.relay));
         let components = services::components(
             &ec2,
             &ecs,
             &elbv2,
             &logs,
             &route53,
+            &ses,
             objects,
             metrics.clone(),
         );
@@ -157,6 +168,7 @@ impl ControlPlane {
             logs,
             metrics,
             route53,
+            ses,
             account: options.account,
             accounts,
             components,

@@ -17,6 +17,7 @@ use neargate_s3::S3;
 use neargate_secretsmanager::SecretsManager;
 use neargate_service::{Component, Service, Status};
 use neargate_servicediscovery::ServiceDiscovery;
+use neargate_ses::Ses;
 use neargate_sns::Sns;
 use neargate_ssm::Ssm;
 use neargate_sts::Sts;
@@ -31,6 +32,7 @@ pub fn components(
     elbv2: &Arc<Elbv2>,
     logs: &Arc<Logs>,
     route53: &Arc<Route53>,
+    ses: &Arc<Ses>,
     objects: Arc<Extents>,
     metrics: Arc<neargate_cloudwatch::Engine>,
 ) -> Vec<Arc<dyn Component>> {
@@ -50,6 +52,7 @@ pub fn components(
         route53.clone(),
         Arc::new(SecretsManager),
         Arc::new(ServiceDiscovery),
+        ses.clone(),
         Arc::new(Sns),
         Arc::<Ssm>::default(),
         Arc::new(Sts::default()),

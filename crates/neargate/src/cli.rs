@@ -2,6 +2,7 @@
 
 use crate::client;
 use crate::commands::authority::Authority;
+use crate::commands::mail::Mail;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
 use crate::commands::{instance::Instance, logs::Logs};
@@ -63,6 +64,7 @@ enum Command {
     Spot(Spot),
     Publish(Publish),
     Unpublish(Unpublish),
+    Mail(Mail),
     #[command(visible_alias = "ca")]
     Authority(Authority),
     Account(people::Account),
@@ -127,6 +129,7 @@ pub fn run() -> ExitCode {
         Command::Spot(spot) => return command(spot.run()),
         Command::Publish(publish) => return command(publish.run()),
         Command::Unpublish(unpublish) => return command(unpublish.run()),
+        Command::Mail(mail) => return command(mail.run()),
         Command::Account(account) => account.run().map_err(failed),
         Command::User(user) => user.run().map_err(failed),
         Command::Authority(authority) => return command(authority.run()),

@@ -259,6 +259,8 @@ pub struct Config {
     pub oidc_keys: BTreeMap<String, String>,
     /// Other registries to pull from.
     pub registries: Registries,
+    /// Where mails go.
+    pub mail: Mail,
 }
 
 /// How containers find AWS's services with nothing configured.
@@ -269,6 +271,20 @@ pub enum TaskEndpoint {
     Http,
     /// Where AWS's names lead.
     Off,
+}
+
+/// Where mails go. Without a relay they stay in the outbox, which `neargate mail` shows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mail {
+    /// `smtp://host:587`, with STARTTLS where the relay offers it, and always where a password is sent
+    /// to another host; `smtps://host:465`, with TLS from the first byte.
+    pub relay: Option<String>,
+    pub user: Option<String>,
+    /// The file with the password.
+    pub password: Option<PathBuf>,
+    /// The file with who vouches for the relay, in PEM [default: this host's authorities]
+    pub authority: Option<PathBuf>,
 }
 
 /// How other registries are reached.
@@ -326,6 +342,7 @@ impl Default for Config {
             allow_privileged: None,
             allow_private_endpoints: None,
             registries: Registries::default(),
+            mail: Mail::default(),
         }
     }
 }
@@ -366,8 +383,11 @@ const KEYS: [&str; 30] = [
     "allow_privileged",
     "allow_private_endpoints",
     "registries",
+    "mail",
 ];
 const REGISTRIES_KEYS: [&str; 2] = ["mirrors", "insecure"];
+
+const MAIL_KEYS: [&str; 4] = ["relay", "user", "password", "authority"];
 
 /// The configuration cannot be used: what is wrong, and where.
 #[derive(Debug, thiserror::Error)]
@@ -447,6 +467,9 @@ impl Config {
         if let Some(toml::Value::Table(registries)) = table.get("registries") {
             known_keys(registries, &REGISTRIES_KEYS)?;
         }
+        if let Some(toml::Value::Table(mail)) = table.get("mail") {
+            known_keys(mail, &MAIL_KEYS)?;
+        }
         Ok(table.try_into()?)
     }
 
@@ -464,6 +487,13 @@ impl Config {
         if self.root_key.is_some() && self.root_passphrase.is_some() {
             bail!("root_key and root_passphrase are two roots: name one of them");
         }
+        for file in [&mut self.mail.password, &mut self.mail.authority]
+            .into_iter()
+            .flatten()
+        {
+            *file = std::path::absolute(&*file).context("a file for mail")?;
+        }
+        crate::mail_relay::place(&self.mail)?;
         let settle = Duration::from(self.service_settle);
         if !(SHORTEST_SETTLE..=LONGEST_SETTLE).contains(&settle) {
             bail!(

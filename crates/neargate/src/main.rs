@@ -20,6 +20,7 @@ mod instance_metadata;
 mod load_balancers;
 mod log;
 mod machine;
+mod mail_relay;
 mod node;
 mod operator;
 mod people;

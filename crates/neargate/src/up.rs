@@ -12,8 +12,8 @@ use crate::running::{Record, Records, Which, is_same};
 use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
 use crate::{
-    allocator, demo, environment, installation, instance_metadata, log, operator, port_tls,
-    preflight, task_network,
+    allocator, demo, environment, installation, instance_metadata, log, mail_relay, operator,
+    port_tls, preflight, task_network,
 };
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
@@ -300,6 +300,7 @@ impl Host {
                 node_lease: config.node_lease.into(),
                 scale_in_after: config.scale_in_after.into(),
             },
+            relay: mail_relay::relay(&config.mail).context("the relay of mails")?,
         };
         let control_plane =
             Arc::new(ControlPlane::start(options, clock.clone(), rng.clone()).await?);

@@ -11,6 +11,7 @@ use neargate_domain::vpc::{DefaultVpc, Subnet};
 use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
 use neargate_service::eni::{self, Cursors, Interface, Wanted};
 use neargate_service::identity::Seat;
+use neargate_service::mail;
 use neargate_service::metrics;
 use neargate_service::outbound::Outbound;
 use neargate_service::sealing::RootKey;
@@ -47,6 +48,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         root_key: RootKey::new([7; 32]),
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
+        mail: mail::Seat::default(),
         sessions: Sessions::default(),
         outbound: Outbound::default(),
     };

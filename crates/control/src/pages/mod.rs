@@ -4,6 +4,7 @@
 mod events;
 mod host;
 mod instances;
+mod mail;
 mod publications;
 
 pub use host::{Host, TaskUsage, Traffic};
@@ -92,6 +93,8 @@ impl Pages {
             (&Method::GET, ["publications"]) => self.publications(scope).await?,
             (&Method::POST, ["publications"]) => self.publish(scope, parse(body)?).await?,
             (&Method::DELETE, ["publications", port]) => self.unpublish(scope, port).await?,
+            (&Method::GET, ["mail"]) => self.mails(scope).await?,
+            (&Method::GET, ["mail", id]) => self.mail(scope, id).await?,
             (&Method::GET, ["authority"]) => {
                 let certificate = neargate_acm::authority::certificate(self.house()).await?;
                 json!({ "certificate": certificate })
@@ -99,8 +102,8 @@ impl Pages {
             (
                 _,
                 [
-                    "authority" | "events" | "metrics" | "usage" | "instances" | "publications"
-                    | "spot",
+                    "authority" | "events" | "mail" | "metrics" | "usage" | "instances"
+                    | "publications" | "spot",
                     ..,
                 ],
             ) => {

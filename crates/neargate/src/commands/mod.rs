@@ -6,6 +6,7 @@ pub mod events;
 pub mod exec;
 pub mod instance;
 pub mod logs;
+pub mod mail;
 pub mod ps;
 pub mod publish;
 pub mod services;

@@ -1,0 +1,4 @@
+//! SES in-process.
+
+mod outbox;
+mod relay;
