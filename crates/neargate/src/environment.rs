@@ -200,6 +200,7 @@ pub async fn operations() -> Result<String> {
         new_state: false,
         root_key: Default::default(),
         times: Default::default(),
+        relay: None,
     };
     let control_plane = ControlPlane::start(
         options,

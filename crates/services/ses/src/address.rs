@@ -60,16 +60,6 @@ impl Address {
             mailbox: mailbox.to_owned(),
         })
     }
-
-    /// What is behind the last `@`, in lower case.
-    pub fn domain(&self) -> String {
-        domain_of(&self.mailbox).to_ascii_lowercase()
-    }
-}
-
-/// What is behind the last `@`.
-pub fn domain_of(mailbox: &str) -> &str {
-    mailbox.rsplit_once('@').map_or("", |(_, domain)| domain)
 }
 
 fn check(mailbox: &str) -> Result<(), Invalid> {
@@ -114,7 +104,6 @@ mod tests {
         let parsed = Address::parse("\"Smith, J.\" <j.smith@Example.com>").expect("valid");
         assert_eq!(parsed.name.as_deref(), Some("Smith, J."));
         assert_eq!(parsed.mailbox, "j.smith@Example.com");
-        assert_eq!(parsed.domain(), "example.com");
         assert_eq!(Address::parse(" a@b ").expect("valid").mailbox, "a@b");
     }
 
