@@ -94,6 +94,12 @@ def in_order(events):
     return places == sorted(places) and versions == sorted(set(versions))
 
 
+def timeless(event):
+    """Without its times: a change that has none of its own is told at the time when it is seen, and again by the next process."""
+    detail = {name: value for name, value in event["detail"].items() if name != "updatedAt"}
+    return {name: value for name, value in event.items() if name != "time"} | {"detail": detail}
+
+
 def test_a_life_in_order_and_once_across_kills(own_gate, tmp_path):
     gate = own_gate
     ready(gate, tmp_path)
@@ -127,7 +133,7 @@ def test_a_life_in_order_and_once_across_kills(own_gate, tmp_path):
         done = gate.cli("events", "--output", "json", env=gate.env)
         assert done.returncode == 0, done.stderr
         kept = [json.loads(line) for line in done.stdout.splitlines()]
-        assert [e for e in kept if e["resources"] == [arn]] == told
+        assert [timeless(e) for e in kept if e["resources"] == [arn]] == [timeless(e) for e in told]
 
 
 def test_changes_while_nobody_was_there_are_told_after_the_start(own_gate, tmp_path):

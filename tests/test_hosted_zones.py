@@ -1,7 +1,10 @@
 """Hosted zones of Route 53, asked for by real resolvers' clients: on the host and in VPCs."""
 
+import http.server
 import socket
 import struct
+import subprocess
+import threading
 
 import pytest
 
@@ -114,3 +117,62 @@ def test_an_alias_leads_to_a_load_balancer(town):
     wait_until(lambda: len(dig(port, "example.com")[1]) == 2, what="the alias leads to both nodes")
     assert dig(port, "example.com") == dig(port, made["DNSName"].lower())
     assert looked_up(task, "example.com") == dig(port, "example.com")[1]
+
+
+@pytest.fixture
+def endpoint():
+    """An HTTP server at a public address of this network namespace; what it answers can be set."""
+    address = "198.19.255.254"
+    subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer((address, 0), Handler)
+    server.status = 200
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    subprocess.run(["ip", "address", "del", f"{address}/32", "dev", "lo"], check=True)
+
+
+def test_a_failover_follows_a_health_check(town, endpoint):
+    gate, port, _ = town
+    client = gate.client("route53")
+    address, at = endpoint.server_address
+    config = {"Type": "HTTP", "IPAddress": address, "Port": at, "RequestInterval": 10, "FailureThreshold": 1}
+    check = client.create_health_check(CallerReference="up", HealthCheckConfig=config)["HealthCheck"]["Id"]
+
+    def seen():
+        found = client.get_health_check_status(HealthCheckId=check)["HealthCheckObservations"]
+        return found and found[0]["StatusReport"]["Status"]
+
+    wait_until(lambda: seen() == "Success: HTTP Status Code 200", what="it is asked")
+    zone = client.create_hosted_zone(Name="example.com", CallerReference="public")["HostedZone"]["Id"]
+    first = record("www.example.com", address, SetIdentifier="a", Failover="PRIMARY", HealthCheckId=check)
+    second = record("www.example.com", "192.0.2.2", SetIdentifier="b", Failover="SECONDARY")
+    change(gate, zone, ("CREATE", first), ("CREATE", second))
+    wait_until(lambda: dig(port, "www.example.com") == (0, [address]), what="the host is told")
+
+    endpoint.status = 503
+    wait_until(lambda: dig(port, "www.example.com") == (0, ["192.0.2.2"]), what="the second one answers")
+    assert seen() == "Failure: HTTP Status Code 503"
+    (failed,) = client.get_health_check_last_failure_reason(HealthCheckId=check)["HealthCheckObservations"]
+    assert failed["StatusReport"]["Status"] == "Failure: HTTP Status Code 503"
+    # It is known as failing after a restart, before it is asked again.
+    gate.kill()
+    gate.start()
+    assert dig(port, "www.example.com") == (0, ["192.0.2.2"])
+
+    endpoint.status = 200
+    wait_until(lambda: dig(port, "www.example.com") == (0, [address]), what="the first one answers again")
+    change(gate, zone, ("DELETE", first), ("DELETE", second))
+    client.delete_health_check(HealthCheckId=check)
+    assert refused(client.get_health_check, HealthCheckId=check)[0] == "NoSuchHealthCheck"

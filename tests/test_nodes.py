@@ -497,7 +497,7 @@ def test_a_bridge_container_reaches_a_task_with_an_interface(edge, hosts):
     fetch = f"until timeout 3 wget -q -O /tmp/x http://{address}:8080/x; do sleep 0.2; done; test $(wc -c < /tmp/x) = 200000"
     client = container(command=["sh", "-c", fetch], memory=32, stopTimeout=2)
     ecs.register_task_definition(family="client", containerDefinitions=[client], networkMode="bridge")
-    ended = wait_for(gate, start(here, "client"), "STOPPED", seconds=15)
+    ended = wait_for(gate, start(here, "client"), "STOPPED")
     assert ended["containers"][0]["exitCode"] == 0, tasks.why(ended)
     ecs.stop_task(cluster="edge", task=server)
     wait_for(gate, server, "STOPPED")

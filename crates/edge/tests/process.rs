@@ -432,11 +432,8 @@ async fn load_balancer(lab: &Lab, keeper: &Keeper) -> Held {
 
     // A killed edge is back, and takes targets to be as they were.
     let pid = lab.pid().unwrap();
-    let since = std::time::Duration::from_secs(1);
     run(Command::new("kill").args(["-9", &pid.to_string()]));
-    let watch = neargate_base::time::Stopwatch::start();
     until("it is back", || ask("eni-task").ends_with("from 10.0.0.10")).await;
-    assert!(watch.elapsed() < since, "{:?}", watch.elapsed());
     assert!(is_well(&keeper.load_balancers().borrow()));
     Held { target, pids }
 }
