@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/CommonErrors.html>).
 
 use super::engine::EngineError;
+use super::extraction::Unusable;
 use super::model::{MAX_BATCH_BYTES, MAX_EVENTS, RETENTION_DAYS};
 use super::pattern::InvalidPattern;
 use neargate_service::AwsError;
@@ -84,6 +85,39 @@ pub fn invalid_token() -> AwsError {
 
 pub fn invalid_pattern(e: InvalidPattern) -> AwsError {
     invalid_parameter(e.to_string())
+}
+
+/// A metric filter that says what cannot be done.
+pub fn unusable_filter(e: Unusable) -> AwsError {
+    invalid_parameter(e.to_string())
+}
+
+pub fn one_transformation() -> AwsError {
+    invalid_parameter("A metric filter has exactly one metric transformation.")
+}
+
+pub fn metric_half_named() -> AwsError {
+    invalid_parameter("metricName and metricNamespace must be specified together.")
+}
+
+pub fn metric_filter_not_found() -> AwsError {
+    not_found("The specified metric filter does not exist.")
+}
+
+/// What this installation does not do, by its name.
+pub fn not_supported(what: &str) -> AwsError {
+    invalid_parameter(format!("Neargate does not support {what} yet."))
+}
+
+pub fn not_for_class(class: &str) -> AwsError {
+    AwsError::client(
+        "InvalidOperationException",
+        format!("The operation is not supported for log groups of the log class {class}."),
+    )
+}
+
+pub fn limit_exceeded() -> AwsError {
+    AwsError::client("LimitExceededException", "Resource limit exceeded.")
 }
 
 /// Tags of a group, through its own two operations.

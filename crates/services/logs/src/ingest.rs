@@ -1,6 +1,5 @@
 //! The inner entrance: containers' output, through the `awslogs` driver.
 
-use super::api::events::incoming;
 use super::api::groups::{self, Created};
 use super::engine::{Event, Outcome, Source};
 use super::model::Group;
@@ -36,9 +35,8 @@ impl Logs {
         let group = self.target_group(house, &scope, target).await?;
         let key = group.engine_key(&scope);
         let events: Vec<Event> = lines.into_iter().flat_map(events).collect();
-        if !events.is_empty() {
-            incoming(house, &scope, &target.group, &events);
-        }
+        let extraction = &self.extraction;
+        let extracted = extraction.of(house, &scope, &group, &events).await?;
         let stored = self
             .engine
             .append(
@@ -54,7 +52,10 @@ impl Logs {
             )
             .await;
         match stored.map_err(error::engine)? {
-            Outcome::Stored => Ok(span.end),
+            Outcome::Stored => {
+                extraction.publish(house, &scope, extracted);
+                Ok(span.end)
+            }
             Outcome::AlreadyStored => {
                 tracing::debug!(source, ?span, "log lines came twice");
                 let stored = self.engine.source_offset(&key, &target.stream, source);

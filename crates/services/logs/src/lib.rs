@@ -7,6 +7,7 @@ mod api;
 mod controller;
 pub mod engine;
 mod error;
+mod extraction;
 mod ingest;
 mod model;
 pub mod pattern;
@@ -19,6 +20,7 @@ pub use controller::Retention;
 pub use engine::{EngineError, LogEngine};
 
 use async_trait::async_trait;
+use extraction::Extraction;
 use neargate_api_logs::{SERVICE, ops};
 use neargate_service::{
     AfterReset, AwsError, Background, Component, House, OperationTable, Service,
@@ -29,11 +31,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Logs {
     pub engine: Arc<LogEngine>,
+    extraction: Arc<Extraction>,
 }
 
 impl Logs {
     pub fn new(engine: Arc<LogEngine>) -> Logs {
-        Logs { engine }
+        let extraction = Arc::default();
+        Logs { engine, extraction }
     }
 }
 
@@ -48,11 +52,17 @@ impl Component for Logs {
             db: background.house().db.clone(),
             engine: self.engine.clone(),
         });
+        let house = background.house().clone();
+        let silence = self.extraction.clone().keep_silence(house);
+        background.spawn("metric-filter-defaults", silence);
     }
 
     /// Streams and events are the engine's; the groups go with the store.
     async fn reset(self: Arc<Self>, _: &Arc<House>) -> Result<AfterReset, AwsError> {
-        let wipe = async move || self.engine.wipe().await.map_err(error::engine);
+        let wipe = async move || {
+            self.extraction.reset();
+            self.engine.wipe().await.map_err(error::engine)
+        };
         Ok(AfterReset::new(wipe))
     }
 }
@@ -74,7 +84,7 @@ fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
         .partly(
             ops::DescribeLogGroups,
             groups::describe_log_groups,
-            "no linked accounts; metric filters do not exist yet",
+            "no linked accounts",
         )
         .on(
             ops::PutLogGroupDeletionProtection,
@@ -105,5 +115,13 @@ fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
             tags::list_tags_for_resource,
             "log groups",
         )
+        .partly(
+            ops::PutMetricFilter,
+            filters::put_metric_filter,
+            "fieldSelectionCriteria is refused; there are no transformed logs; at 1,000 different \
+             dimensions in an hour a filter goes on with those it has",
+        )
+        .on(ops::DescribeMetricFilters, filters::describe_metric_filters)
+        .on(ops::DeleteMetricFilter, filters::delete_metric_filter)
         .on(ops::TestMetricFilter, filters::test_metric_filter)
 }

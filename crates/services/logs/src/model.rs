@@ -1,6 +1,8 @@
 //! A log group as the store keeps it, and the service's limits
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 
+pub mod filters;
+
 use neargate_base::Timestamp;
 use neargate_service::page::Size;
 use neargate_service::tags::Tags;

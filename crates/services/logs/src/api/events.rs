@@ -1,16 +1,13 @@
 //! Writing and reading log events.
 
 use super::put;
-use crate::engine::{
-    Cursor, EVENT_OVERHEAD_BYTES, Event, Found, Position, Search, Selection, Times,
-};
+use crate::engine::{Cursor, Found, Position, Search, Selection, Times};
 use crate::model::{EVENTS, Group, PAGE_BYTES};
 use crate::pattern::Pattern;
 use crate::{Logs, error, reference};
 use neargate_api_logs as api;
 use neargate_base::{Timestamp, task};
-use neargate_service::metrics::Datum;
-use neargate_service::{AwsError, Ctx, House, Scope, page};
+use neargate_service::{AwsError, Ctx, page};
 use std::sync::Arc;
 
 /// How much one FilterLogEvents call looks at before it answers with what it found so far and
@@ -33,12 +30,16 @@ pub async fn put_log_events(
     let put::Sorted { accepted, rejected } =
         put::sort_out(input.log_events, group.expired_before(now), now)?;
     if !accepted.is_empty() {
-        incoming(&cx.house, &cx.scope, &input.log_group_name, &accepted);
+        let extraction = &logs.extraction;
+        let extracted = extraction
+            .of(&cx.house, &cx.scope, &group, &accepted)
+            .await?;
         let stored = logs
             .engine
             .append(&key, &input.log_stream_name, false, None, accepted)
             .await;
         stored.map_err(error::engine)?;
+        extraction.publish(&cx.house, &cx.scope, extracted);
     }
     let token = Position {
         millis: now.as_millis(),
@@ -49,32 +50,6 @@ pub async fn put_log_events(
         rejected_log_events_info: rejected,
         rejected_entity_info: None,
     })
-}
-
-/// `AWS/Logs`
-/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CloudWatch-Logs-Monitoring-CloudWatch-Metrics.html>):
-/// of the group, and of all groups.
-pub(crate) fn incoming(house: &House, scope: &Scope, group: &str, events: &[Event]) {
-    let bytes: usize = events
-        .iter()
-        .map(|e| e.message.len() + EVENT_OVERHEAD_BYTES)
-        .sum();
-    let of_group = [("LogGroupName", group)];
-    for dimensions in [of_group.as_slice(), &[]] {
-        let put = |name: &str, unit: &str, value: usize| {
-            let datum = Datum::new(
-                "AWS/Logs",
-                name,
-                dimensions,
-                unit,
-                value as f64,
-                house.now(),
-            );
-            house.metrics.put(scope, datum);
-        };
-        put("IncomingLogEvents", "Count", events.len());
-        put("IncomingBytes", "Bytes", bytes);
-    }
 }
 
 pub async fn get_log_events(

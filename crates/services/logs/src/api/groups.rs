@@ -1,9 +1,11 @@
 //! Log groups.
 
+use super::filters;
+use crate::model::filters::Filters;
 use crate::model::{DESCRIBED, Group};
 use crate::{Logs, error, reference};
 use neargate_api_logs as api;
-use neargate_service::db::{self, Stored};
+use neargate_service::db::{self, Stored, Tx};
 use neargate_service::tags::{self, Tags};
 use neargate_service::{AwsError, Committed, Ctx, House, Scope, page};
 use neargate_store::MAX_PAGE;
@@ -61,6 +63,12 @@ pub async fn create_log_group(
     }
 }
 
+/// The group, and what is kept of it beside it.
+fn delete(cx: &Ctx, group: &Stored<Group>) -> Tx {
+    let filters = db::key::<Filters>(&cx.scope, &group.name);
+    cx.db().tx().delete(group).delete_key(filters)
+}
+
 /// Events first, the group last: whoever sees the group gone will not find its events either.
 pub async fn delete_log_group(
     logs: Arc<Logs>,
@@ -77,7 +85,7 @@ pub async fn delete_log_group(
             .delete_group(&key)
             .await
             .map_err(error::engine)?;
-        if let Committed::At(_) = cx.db().tx().delete(&group).commit().await? {
+        if let Committed::At(_) = delete(&cx, &group).commit().await? {
             // What was stored in between, by a container that made its stream again.
             logs.engine
                 .delete_group(&key)
@@ -120,7 +128,7 @@ pub async fn describe_log_groups(
         let mut found = Vec::new();
         for identifier in identifiers {
             if let Some(group) = reference::find(&cx, identifier).await? {
-                found.push(shape(&logs, &cx.scope, &group));
+                found.push(shape(&logs, &cx, &group).await?);
             }
         }
         return Ok(api::DescribeLogGroupsOutput {
@@ -130,12 +138,14 @@ pub async fn describe_log_groups(
     }
     let (groups, next_token) = find(&cx, &input).await?;
     let brief = input.log_group_name_pattern.is_some_and(|p| !p.is_empty());
-    let shape = |group: &Stored<Group>| {
-        let whole = shape(&logs, &cx.scope, group);
+    let mut log_groups = Vec::new();
+    for group in &groups {
+        let whole = shape(&logs, &cx, group).await?;
         // "If you specify logGroupNamePattern, then only arn, creationTime, and logGroupName
         // are included in the response."
         if !brief {
-            return whole;
+            log_groups.push(whole);
+            continue;
         }
         let api::LogGroup {
             log_group_name,
@@ -143,16 +153,15 @@ pub async fn describe_log_groups(
             arn,
             ..
         } = whole;
-        api::LogGroup {
+        log_groups.push(api::LogGroup {
             log_group_name,
             creation_time,
             arn,
             ..api::LogGroup::default()
-        }
-    };
-    let log_groups = Some(groups.iter().map(shape).collect());
+        });
+    }
     Ok(api::DescribeLogGroupsOutput {
-        log_groups,
+        log_groups: Some(log_groups),
         next_token,
     })
 }
@@ -203,14 +212,15 @@ async fn find(
     }
 }
 
-fn shape(logs: &Logs, scope: &Scope, group: &Group) -> api::LogGroup {
+async fn shape(logs: &Logs, cx: &Ctx, group: &Group) -> Result<api::LogGroup, AwsError> {
+    let scope = &cx.scope;
     let arn = group.arn(scope);
     let stored_bytes = logs.engine.stored_bytes(&group.engine_key(scope));
-    api::LogGroup {
+    Ok(api::LogGroup {
         log_group_name: Some(group.name.clone()),
         creation_time: Some(group.created.as_millis()),
         retention_in_days: group.retention_days,
-        metric_filter_count: Some(0),
+        metric_filter_count: Some(filters::count(cx, group).await?),
         arn: Some(format!("{arn}:*")),
         stored_bytes: Some(i64::try_from(stored_bytes).unwrap_or(i64::MAX)),
         kms_key_id: group.kms_key_id.clone(),
@@ -218,5 +228,5 @@ fn shape(logs: &Logs, scope: &Scope, group: &Group) -> api::LogGroup {
         log_group_arn: Some(arn),
         deletion_protection_enabled: Some(group.deletion_protection),
         ..api::LogGroup::default()
-    }
+    })
 }

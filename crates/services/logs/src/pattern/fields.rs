@@ -14,6 +14,7 @@ pub struct Fields {
     before: Vec<Field>,
     /// `None`: no ellipsis, the number of fields must be right.
     after: Option<Vec<Field>>,
+    pub(super) regexes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -46,6 +47,7 @@ impl Fields {
         let mut fields = Fields {
             before: Vec::new(),
             after: None,
+            regexes: 0,
         };
         if inner.trim().is_empty() {
             fields.after = Some(Vec::new());
@@ -72,6 +74,7 @@ impl Fields {
             }
             parser.scan.skip_space();
             if parser.scan.is_empty() {
+                fields.regexes = parser.regexes;
                 return Ok(fields);
             }
             if !parser.scan.eat(",") {
@@ -80,8 +83,17 @@ impl Fields {
         }
     }
 
-    pub(super) fn matches(&self, message: &str) -> bool {
-        self.assign(&split(message)).is_some()
+    /// The names and texts of the message's fields, if all conditions hold.
+    pub(super) fn read<'a>(&'a self, message: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+        let texts = split(message);
+        let names = self.assign(&texts)?;
+        Some(names.into_iter().zip(texts).collect())
+    }
+
+    /// Does it name such a field? A number may be that of a nameless one.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let mut all = self.before.iter().chain(self.after.iter().flatten());
+        all.any(|f| f.name == name) || name.parse::<usize>().is_ok_and(|n| n > 0)
     }
 
     pub(super) fn extract(&self, message: &str) -> Option<BTreeMap<String, String>> {

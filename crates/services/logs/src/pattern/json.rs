@@ -11,7 +11,10 @@ const MAX_DEPTH: usize = 64;
 
 /// `{ … }`.
 #[derive(Debug, Clone)]
-pub struct Json(Expression);
+pub struct Json {
+    expression: Expression,
+    pub(super) regexes: usize,
+}
 
 #[derive(Debug, Clone)]
 enum Expression {
@@ -30,8 +33,9 @@ enum Test {
     NotExists,
 }
 
+/// Where in a document a value is.
 #[derive(Debug, Clone)]
-struct Selector {
+pub struct Selector {
     /// As it is written, `$.a[0].b`.
     text: String,
     steps: Vec<Step>,
@@ -57,25 +61,30 @@ impl Json {
         let expression = parser.any()?;
         parser.scan.skip_space();
         if parser.scan.is_empty() {
-            Ok(Json(expression))
+            let regexes = parser.regexes;
+            Ok(Json {
+                expression,
+                regexes,
+            })
         } else {
             Err(InvalidPattern::Syntax)
         }
     }
 
-    pub(super) fn matches(&self, message: &str) -> bool {
-        document(message).is_some_and(|d| self.0.holds(&d))
+    pub(super) fn holds(&self, document: &Value) -> bool {
+        self.expression.holds(document)
     }
 
     pub(super) fn extract(&self, message: &str) -> Option<BTreeMap<String, String>> {
-        let document = document(message).filter(|d| self.0.holds(d))?;
+        let document = document(message).filter(|d| self.holds(d))?;
         let mut values = BTreeMap::new();
-        self.0.collect(&document, &mut values);
+        self.expression.collect(&document, &mut values);
         Some(values)
     }
 }
 
-fn document(message: &str) -> Option<Value> {
+/// The message as JSON; `None` when it is no array or object.
+pub(super) fn document(message: &str) -> Option<Value> {
     let message = message.trim();
     if !message.starts_with('{') && !message.starts_with('[') {
         return None;
@@ -210,6 +219,25 @@ impl Parser<'_> {
             return Err(InvalidPattern::Syntax);
         }
         Ok(Selector { text, steps })
+    }
+}
+
+impl Selector {
+    /// What stands alone, as the value of a metric.
+    pub(super) fn parse(text: &str) -> Option<Selector> {
+        let mut parser = Parser {
+            scan: Scan::new(text),
+            regexes: 0,
+            every: 0,
+            depth: 0,
+        };
+        let selector = parser.selector().ok()?;
+        parser.scan.is_empty().then_some(selector)
+    }
+
+    /// The first value that it leads to.
+    pub(super) fn first<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        find(document, &self.steps).first().copied()
     }
 }
 

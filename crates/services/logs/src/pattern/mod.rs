@@ -8,11 +8,14 @@
 mod condition;
 mod fields;
 mod json;
+mod message;
 mod scan;
 mod terms;
 
 #[cfg(test)]
 mod tests;
+
+pub use message::{Matched, Message, Reference};
 
 use std::collections::BTreeMap;
 
@@ -55,10 +58,18 @@ impl Pattern {
     }
 
     pub fn matches(&self, message: &str) -> bool {
+        self.read(&Message::new(message)).is_some()
+    }
+
+    /// If the message matches, what can be read from it.
+    pub fn read<'a>(&'a self, message: &'a Message<'_>) -> Option<Matched<'a>> {
         match self {
-            Pattern::Terms(terms) => terms.matches(message),
-            Pattern::Json(json) => json.matches(message),
-            Pattern::Fields(fields) => fields.matches(message),
+            Pattern::Terms(terms) => terms.matches(message.text()).then_some(Matched::Terms),
+            Pattern::Json(json) => {
+                let document = message.document().filter(|d| json.holds(d))?;
+                Some(Matched::Document(document))
+            }
+            Pattern::Fields(fields) => fields.read(message.text()).map(Matched::Fields),
         }
     }
 
@@ -70,6 +81,24 @@ impl Pattern {
             Pattern::Terms(terms) => terms.matches(message).then(BTreeMap::new),
             Pattern::Json(json) => json.extract(message),
             Pattern::Fields(fields) => fields.extract(message),
+        }
+    }
+
+    /// How many regular expressions it has, which a log group has a quota of.
+    pub fn regexes(&self) -> usize {
+        match self {
+            Pattern::Terms(terms) => terms.regexes(),
+            Pattern::Json(json) => json.regexes,
+            Pattern::Fields(fields) => fields.regexes,
+        }
+    }
+
+    /// Can a value be read from what it matches?
+    pub fn has(&self, reference: &Reference) -> bool {
+        match (self, reference) {
+            (Pattern::Json(_), Reference::Selector(_)) => true,
+            (Pattern::Fields(fields), Reference::Field(name)) => fields.has(name),
+            _ => false,
         }
     }
 }

@@ -55,6 +55,12 @@ impl Terms {
         }
     }
 
+    pub(super) fn regexes(&self) -> usize {
+        let all = self.include.iter().chain(&self.exclude);
+        let all = all.chain(&self.optional);
+        all.filter(|t| matches!(t, Term::Regex(_))).count()
+    }
+
     /// With an included or excluded term, optional ones are ignored: the documentation's `?ERROR
     /// ?ARGUMENTS REQUEST` finds whatever contains `REQUEST`.
     pub(super) fn matches(&self, message: &str) -> bool {

@@ -13,6 +13,7 @@ use neargate_testkit::Lab;
 use std::time::Duration;
 
 mod describing;
+mod filtering;
 mod reading;
 mod writing;
 
@@ -143,4 +144,5 @@ fn refused<T: std::fmt::Debug>(result: Result<T, AwsError>, code: &str, message:
 fn the_stored_form_is_pinned() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     neargate_service::golden::check::<model::Group>(dir);
+    neargate_service::golden::check::<model::filters::Filters>(dir);
 }
