@@ -3,11 +3,13 @@
 
 use super::engine::EngineError;
 use super::extraction::Unusable;
+use super::insights::Malformed;
 use super::model::{MAX_BATCH_BYTES, MAX_EVENTS, RETENTION_DAYS};
 use super::pattern::InvalidPattern;
-use neargate_service::AwsError;
 use neargate_service::tags::InvalidTags;
+use neargate_service::{AwsError, Ctx};
 use neargate_wire::validate::Invalid;
+use serde_json::json;
 
 fn invalid_parameter(message: impl Into<String>) -> AwsError {
     AwsError::client("InvalidParameterException", message)
@@ -102,6 +104,75 @@ pub fn metric_half_named() -> AwsError {
 
 pub fn metric_filter_not_found() -> AwsError {
     not_found("The specified metric filter does not exist.")
+}
+
+/// A query that is not understood: where and why.
+pub fn malformed_query(e: Malformed) -> AwsError {
+    let place = json!({"startCharOffset": e.start, "endCharOffset": e.end});
+    let detail = json!({"location": place, "message": e.message.clone()});
+    AwsError::client("MalformedQueryException", e.message).field("queryCompileError", detail)
+}
+
+pub fn ends_before_start() -> AwsError {
+    AwsError::client(
+        "MalformedQueryException",
+        "Query's end date and time is before its start date and time.",
+    )
+}
+
+pub fn which_groups() -> AwsError {
+    invalid_parameter(
+        "Exactly one of logGroupName, logGroupNames, or logGroupIdentifiers must be specified.",
+    )
+}
+
+pub fn too_many_groups(most: usize) -> AwsError {
+    invalid_parameter(format!("A query can have no more than {most} log groups."))
+}
+
+pub fn query_group_not_found(cx: &Ctx, identifier: &str) -> AwsError {
+    let account = cx.scope.account.as_str();
+    let name = identifier
+        .rsplit_once("log-group:")
+        .map_or(identifier, |(_, name)| name);
+    not_found(&format!(
+        "Log group '{name}' does not exist for account ID '{account}'"
+    ))
+}
+
+pub fn too_many_queries() -> AwsError {
+    AwsError::client(
+        "LimitExceededException",
+        "Account maximum query concurrency limit of 100 reached.",
+    )
+}
+
+pub fn query_not_found(id: &str) -> AwsError {
+    not_found(&format!("Query not found: {id}"))
+}
+
+pub fn query_not_running() -> AwsError {
+    invalid_parameter("The specified query is not running.")
+}
+
+pub fn query_definition_not_found() -> AwsError {
+    not_found("The specified query definition does not exist.")
+}
+
+pub fn invalid_pointer() -> AwsError {
+    invalid_parameter("The specified log record pointer is invalid.")
+}
+
+pub fn record_not_found() -> AwsError {
+    not_found("The specified log record does not exist.")
+}
+
+/// Somebody else changed the same at the same time.
+pub fn aborted() -> AwsError {
+    AwsError::client(
+        "OperationAbortedException",
+        "A conflicting operation is currently in progress against this resource. Please try again.",
+    )
 }
 
 /// What this installation does not do, by its name.

@@ -9,6 +9,7 @@ pub mod engine;
 mod error;
 mod extraction;
 mod ingest;
+mod insights;
 mod model;
 pub mod pattern;
 mod reference;
@@ -21,6 +22,7 @@ pub use engine::{EngineError, LogEngine};
 
 use async_trait::async_trait;
 use extraction::Extraction;
+use insights::queries::Queries;
 use neargate_api_logs::{SERVICE, ops};
 use neargate_service::{
     AfterReset, AwsError, Background, Component, House, OperationTable, Service,
@@ -32,12 +34,18 @@ use std::sync::Arc;
 pub struct Logs {
     pub engine: Arc<LogEngine>,
     extraction: Arc<Extraction>,
+    queries: Queries,
 }
 
 impl Logs {
     pub fn new(engine: Arc<LogEngine>) -> Logs {
         let extraction = Arc::default();
-        Logs { engine, extraction }
+        let queries = Queries::default();
+        Logs {
+            engine,
+            extraction,
+            queries,
+        }
     }
 }
 
@@ -58,9 +66,11 @@ impl Component for Logs {
     }
 
     /// Streams and events are the engine's; the groups go with the store.
-    async fn reset(self: Arc<Self>, _: &Arc<House>) -> Result<AfterReset, AwsError> {
+    async fn reset(self: Arc<Self>, house: &Arc<House>) -> Result<AfterReset, AwsError> {
+        let now = house.now();
         let wipe = async move || {
             self.extraction.reset();
+            self.queries.reset(now);
             self.engine.wipe().await.map_err(error::engine)
         };
         Ok(AfterReset::new(wipe))
@@ -69,7 +79,7 @@ impl Component for Logs {
 
 /// Which operations are served, and how completely.
 fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
-    use api::{events, filters, groups, retention, streams, tags};
+    use api::{events, filters, groups, insights, query_definitions, retention, streams, tags};
     OperationTable::new(&SERVICE, logs)
         .wording(error::invalid)
         // Docker's awslogs driver has long sent the bytes of a line as they were
@@ -124,4 +134,44 @@ fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
         .on(ops::DescribeMetricFilters, filters::describe_metric_filters)
         .on(ops::DeleteMetricFilter, filters::delete_metric_filter)
         .on(ops::TestMetricFilter, filters::test_metric_filter)
+        .partly(
+            ops::StartQuery,
+            insights::start_query,
+            "Logs Insights QL without SOURCE, pattern, diff, anomaly, unmask, lookup, join, subqueries \
+             and filterIndex, which are refused, as OpenSearch's languages are; fields are found in \
+             JSON only; a query that gathers more than 128 MiB fails; two queries run at a time",
+        )
+        .partly(
+            ops::GetQueryResults,
+            insights::get_query_results,
+            "no partial results; the latest 1,000 queries and 128 MiB of results are kept, in memory",
+        )
+        .on(ops::StopQuery, insights::stop_query)
+        .partly(
+            ops::DescribeQueries,
+            insights::describe_queries,
+            "the latest 1,000, since the start",
+        )
+        .on(
+            ops::ListLogGroupsForQuery,
+            insights::list_log_groups_for_query,
+        )
+        .on(ops::GetLogRecord, insights::get_log_record)
+        .partly(
+            ops::GetLogGroupFields,
+            insights::get_log_group_fields,
+            "of the latest 2,000 events of the time",
+        )
+        .on(
+            ops::PutQueryDefinition,
+            query_definitions::put_query_definition,
+        )
+        .on(
+            ops::DescribeQueryDefinitions,
+            query_definitions::describe_query_definitions,
+        )
+        .on(
+            ops::DeleteQueryDefinition,
+            query_definitions::delete_query_definition,
+        )
 }

@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 
 pub mod filters;
+pub mod queries;
 
 use neargate_base::Timestamp;
 use neargate_service::page::Size;

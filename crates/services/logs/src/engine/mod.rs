@@ -32,12 +32,12 @@ mod tests;
 pub use error::EngineError;
 pub use op::Event;
 pub use position::Position;
-pub use query::Selection;
+pub use query::{Candidate, Selection};
 pub use streams::{StreamInfo, StreamOrder};
 pub use writer::Outcome;
 
 use neargate_base::{Clock, Timestamp};
-use query::{Candidate, Direction, Window};
+use query::{Direction, Window};
 use std::collections::HashSet;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -350,6 +350,27 @@ impl LogEngine {
             forward,
             backward,
         })
+    }
+
+    /// Show every event of the selected streams to `visit`, in order, until it breaks.
+    pub fn visit(
+        &self,
+        group: &str,
+        streams: &Selection,
+        times: Times,
+        newest_first: bool,
+        visit: impl FnMut(Candidate<'_>) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let Some(group) = self.groups.get(group) else {
+            return Ok(());
+        };
+        let cursor = if newest_first {
+            Cursor::Tail
+        } else {
+            Cursor::Head
+        };
+        let window = window(times, cursor);
+        query::scan(&group, &self.segments_dir, streams, window, visit)
     }
 
     /// Every event of the selected streams whose message satisfies `matches`, page by page.

@@ -83,7 +83,7 @@ impl Window {
 
 /// An event under consideration; nothing is copied until it is wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Candidate<'a> {
+pub struct Candidate<'a> {
     pub at: Position,
     pub stream: &'a Arc<str>,
     pub ingested: Timestamp,

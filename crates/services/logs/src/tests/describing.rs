@@ -300,5 +300,6 @@ fn the_table_serves_what_it_says() {
     let table = table(w.logs.clone());
     let served = |name| table.status(name) != neargate_service::Status::NotYet;
     assert!(served("FilterLogEvents") && served("TestMetricFilter"));
-    assert!(!served("StartQuery"));
+    assert!(served("StartQuery"));
+    assert!(!served("PutDataProtectionPolicy"));
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 mod describing;
 mod filtering;
+mod querying;
 mod reading;
 mod writing;
 
@@ -145,4 +146,5 @@ fn the_stored_form_is_pinned() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     neargate_service::golden::check::<model::Group>(dir);
     neargate_service::golden::check::<model::filters::Filters>(dir);
+    neargate_service::golden::check::<model::queries::QueryDefinition>(dir);
 }
