@@ -1,5 +1,6 @@
 """A registry that is not ours: serves one OCI layout under any repository name, over plain HTTP."""
 
+import base64
 import collections
 import http.server
 import json
@@ -9,7 +10,9 @@ from images import sha256
 
 
 class OtherRegistry:
-    def __init__(self, layout, tag="1"):
+    def __init__(self, layout, tag="1", login=None):
+        #: `name:password` that everybody must show; `None`: it is open to all.
+        self.login = login
         index = json.loads((layout / "index.json").read_text())
         self.tags = {tag: index["manifests"][0]["digest"]}
         self.blobs = {f"sha256:{p.name}": p.read_bytes() for p in (layout / "blobs/sha256").iterdir()}
@@ -44,6 +47,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         registry = self.registry
         registry.asked[self.path] += 1
+        if registry.login and not self.is_login(registry.login):
+            body = b'{"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}'
+            return self.answer(401, body, "application/json")
         name = self.path.rsplit("/", 1)[-1]
         digest = registry.tags.get(name, name)
         data = registry.blobs.get(digest)
@@ -58,9 +64,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             first = int(asked.removeprefix("bytes=").split("-")[0])
         self.answer(206 if first else 200, data, kind, digest, first)
 
+    def is_login(self, login):
+        shown = self.headers.get("Authorization", "")
+        return shown == "Basic " + base64.b64encode(login.encode()).decode()
+
     def answer(self, status, data, kind, digest=None, first=0):
         part = data[first:]
         self.send_response(status)
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="other"')
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(part)))
         self.send_header("Docker-Content-Digest", digest or sha256(data))
