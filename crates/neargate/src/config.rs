@@ -352,7 +352,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 30] = [
+const KEYS: [&str; 31] = [
     "listen",
     "data",
     "account",
