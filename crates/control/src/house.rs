@@ -15,6 +15,7 @@ use neargate_route53::Route53;
 use neargate_service::ctx::Settings;
 use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
+use neargate_service::events;
 use neargate_service::identity::Seat;
 use neargate_service::mail;
 use neargate_service::metrics;
@@ -131,6 +132,7 @@ impl ControlPlane {
             identities: Seat::default(),
             metrics: metrics::Seat::default(),
             mail: mail::Seat::default(),
+            events: events::Seat::default(),
             sessions: Sessions::default(),
             outbound,
         });

@@ -9,11 +9,13 @@ use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
 use neargate_elbv2::Elbv2;
+use neargate_events::Events;
 use neargate_iam::Iam;
 use neargate_kms::Kms;
 use neargate_logs::Logs;
 use neargate_route53::Route53;
 use neargate_s3::S3;
+use neargate_scheduler::Scheduler;
 use neargate_secretsmanager::SecretsManager;
 use neargate_service::{Component, Service, Status};
 use neargate_servicediscovery::ServiceDiscovery;
@@ -37,6 +39,8 @@ pub fn components(
     metrics: Arc<neargate_cloudwatch::Engine>,
 ) -> Vec<Arc<dyn Component>> {
     vec![
+        // Whoever emits events finds the seat taken.
+        Arc::<Events>::default(),
         ecs.clone(),
         logs.clone(),
         ec2.clone(),
@@ -50,6 +54,7 @@ pub fn components(
         Arc::<Iam>::default(),
         Arc::new(Kms),
         route53.clone(),
+        Arc::new(Scheduler),
         Arc::new(SecretsManager),
         Arc::new(ServiceDiscovery),
         ses.clone(),

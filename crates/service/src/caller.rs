@@ -2,11 +2,16 @@
 
 use crate::authority::{self, Circumstances};
 use crate::ctx::{Ctx, House, Scope};
+use crate::deliver::Sender;
 use crate::error::AwsError;
 use crate::identity::{Kind, Principal, Session, assumed_role_arn};
 use crate::table::Service;
 use neargate_base::Arn;
+use neargate_wire::json::{self, Form};
+use neargate_wire::schema::{self, Kind as SchemaKind, Shape};
 use neargate_wire::structure::{self, OperationDef, Structure};
+use neargate_wire::validate::validate;
+use neargate_wire::value::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -65,6 +70,119 @@ impl Caller {
         }
         let output = service.call(cx, operation, input).await?;
         Ok(structure::from_value(output))
+    }
+}
+
+impl Caller {
+    /// Call an operation that only its name tells, with JSON as the SDKs write it.
+    ///
+    /// # Errors
+    /// The operation's own; a denial; [`AwsError::not_implemented`] when it is not served here.
+    pub async fn call_by_name(
+        house: &Arc<House>,
+        scope: &Scope,
+        by: By<'_>,
+        (service, operation): (&str, &str),
+        input: serde_json::Value,
+    ) -> Result<serde_json::Value, AwsError> {
+        let missing = || AwsError::not_implemented(service, operation);
+        let table = house.caller.service(service).ok_or_else(missing)?;
+        let operation = table.schema().operation(operation).ok_or_else(missing)?;
+        let cx = Ctx {
+            request_id: house.rng.uuid(),
+            scope: scope.clone(),
+            principal: Principal::service(by.name()),
+            house: house.clone(),
+        };
+        let mut input = match operation.input {
+            None => Value::Struct(Vec::new()),
+            Some(shape) => {
+                let tree = by_wire_names(shape.get(), input);
+                json::read(shape.get(), tree, Form::WIRE).map_err(|refused| {
+                    AwsError::client("SerializationException", refused.message)
+                })?
+            }
+        };
+        table.admit(operation, &mut input);
+        if let Some(shape) = operation.input {
+            validate(&shape, &input).map_err(|invalid| table.invalid(&invalid))?;
+        }
+        match by {
+            By::Role(role) if house.settings.enforced && !is_of_service(role) => {
+                let session = Ctx {
+                    principal: session(house, role),
+                    ..cx.clone()
+                };
+                let from = Circumstances::default();
+                authority::authorize(&session, &from, &**table, operation, &input).await?;
+            }
+            By::Service(sender) if house.settings.enforced => {
+                let from = Circumstances {
+                    secure: true,
+                    sender: Some(sender.clone()),
+                    ..Circumstances::default()
+                };
+                authority::authorize(&cx, &from, &**table, operation, &input).await?;
+            }
+            By::Role(_) | By::Service(_) => {}
+        }
+        let output = table.call(cx, operation, input).await?;
+        Ok(match operation.output {
+            None => serde_json::Value::Null,
+            Some(shape) => json::write(shape.get(), &output, Form::WIRE),
+        })
+    }
+}
+
+/// In whose name an operation is called.
+#[derive(Debug, Clone, Copy)]
+pub enum By<'a> {
+    /// A role's, by its ARN: its policies say whether it may.
+    Role(&'a str),
+    /// A service's own: the resource's policy does.
+    Service(&'a Sender),
+}
+
+impl<'a> By<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            By::Role(role) => role,
+            By::Service(sender) => sender.service,
+        }
+    }
+}
+
+/// The tree with members as the wire names them; the SDKs begin them with a capital.
+fn by_wire_names(shape: &'static Shape, tree: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value as Tree;
+    match (shape.kind, tree) {
+        (SchemaKind::Structure(members), Tree::Object(given)) => {
+            let renamed = given.into_iter().map(|(name, value)| {
+                let named = |m: &&schema::Member| {
+                    m.name.eq_ignore_ascii_case(&name) || m.wire_name().eq_ignore_ascii_case(&name)
+                };
+                match members.iter().find(named) {
+                    Some(member) => {
+                        let value = by_wire_names(member.shape.get(), value);
+                        (member.wire_name().to_owned(), value)
+                    }
+                    None => (name, value),
+                }
+            });
+            Tree::Object(renamed.collect())
+        }
+        (SchemaKind::List(of), Tree::Array(items)) => {
+            let items = items
+                .into_iter()
+                .map(|item| by_wire_names(of.shape.get(), item));
+            Tree::Array(items.collect())
+        }
+        (SchemaKind::Map { value: of, .. }, Tree::Object(given)) => {
+            let given = given.into_iter();
+            let given = given.map(|(key, value)| (key, by_wire_names(of.shape.get(), value)));
+            Tree::Object(given.collect())
+        }
+        (_, tree) => tree,
     }
 }
 

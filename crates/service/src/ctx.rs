@@ -2,6 +2,7 @@
 
 use crate::caller::Caller;
 use crate::db::Db;
+use crate::events;
 use crate::identity::{Kind, Principal, Seat};
 use crate::outbound::{Outbound, Reach};
 use crate::sealing::RootKey;
@@ -123,6 +124,8 @@ pub struct House {
     pub metrics: metrics::Seat,
     /// Where whoever sends mail puts it.
     pub mail: mail::Seat,
+    /// Where whoever changes something says so.
+    pub events: events::Seat,
     /// Who is in which container.
     pub sessions: Sessions,
     /// The one way to endpoints that customers named.

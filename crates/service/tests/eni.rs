@@ -10,6 +10,7 @@ use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
 use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
 use neargate_service::eni::{self, Cursors, Interface, Wanted};
+use neargate_service::events;
 use neargate_service::identity::Seat;
 use neargate_service::mail;
 use neargate_service::metrics;
@@ -49,6 +50,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
         mail: mail::Seat::default(),
+        events: events::Seat::default(),
         sessions: Sessions::default(),
         outbound: Outbound::default(),
     };

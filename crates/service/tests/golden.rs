@@ -2,7 +2,9 @@
 
 use neargate_domain::alarm::AlarmReading;
 use neargate_service::eni::Interface;
+use neargate_service::events::Posted;
 use neargate_service::instance::Instance;
+use neargate_service::invocation::Invocation;
 use neargate_service::target_health::TargetGroupHealth;
 use neargate_service::{Resource, golden, vpc};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,8 @@ const DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
 #[test]
 fn interfaces_and_vpcs() {
     golden::check::<AlarmReading>(DIR);
+    golden::check::<Posted>(DIR);
+    golden::check::<Invocation>(DIR);
     golden::check::<Interface>(DIR);
     golden::check::<vpc::Vpc>(DIR);
     golden::check::<vpc::Subnet>(DIR);

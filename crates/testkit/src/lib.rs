@@ -7,6 +7,7 @@ use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
 use neargate_service::eni::Cursors;
+use neargate_service::events;
 use neargate_service::identity::Seat;
 use neargate_service::mail;
 use neargate_service::metrics;
@@ -91,6 +92,7 @@ pub fn house(
         identities: Seat::default(),
         metrics: metrics::Seat::default(),
         mail: mail::Seat::default(),
+        events: events::Seat::default(),
         sessions: Sessions::default(),
     })
 }

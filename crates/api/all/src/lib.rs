@@ -12,7 +12,6 @@ mod codebuild;
 mod codecommit;
 mod codedeploy;
 mod codepipeline;
-mod events;
 mod xray;
 
 /// Every service we know, taken or not.
@@ -31,12 +30,13 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_ecr::SERVICE,
     &neargate_api_ecs::SERVICE,
     &neargate_api_elbv2::SERVICE,
-    &events::SERVICE,
+    &neargate_api_events::SERVICE,
     &neargate_api_iam::SERVICE,
     &neargate_api_kms::SERVICE,
     &neargate_api_logs::SERVICE,
     &neargate_api_route53::SERVICE,
     &neargate_api_s3::SERVICE,
+    &neargate_api_scheduler::SERVICE,
     &neargate_api_secretsmanager::SERVICE,
     &neargate_api_servicediscovery::SERVICE,
     &neargate_api_ses::SERVICE,
@@ -64,6 +64,8 @@ pub use neargate_api_ecs;
 #[doc(hidden)]
 pub use neargate_api_elbv2;
 #[doc(hidden)]
+pub use neargate_api_events;
+#[doc(hidden)]
 pub use neargate_api_iam;
 #[doc(hidden)]
 pub use neargate_api_kms;
@@ -73,6 +75,8 @@ pub use neargate_api_logs;
 pub use neargate_api_route53;
 #[doc(hidden)]
 pub use neargate_api_s3;
+#[doc(hidden)]
+pub use neargate_api_scheduler;
 #[doc(hidden)]
 pub use neargate_api_secretsmanager;
 #[doc(hidden)]
@@ -100,11 +104,13 @@ macro_rules! every_operation {
         $crate::neargate_api_ecr::operations!($with);
         $crate::neargate_api_ecs::operations!($with);
         $crate::neargate_api_elbv2::operations!($with);
+        $crate::neargate_api_events::operations!($with);
         $crate::neargate_api_iam::operations!($with);
         $crate::neargate_api_kms::operations!($with);
         $crate::neargate_api_logs::operations!($with);
         $crate::neargate_api_route53::operations!($with);
         $crate::neargate_api_s3::operations!($with);
+        $crate::neargate_api_scheduler::operations!($with);
         $crate::neargate_api_secretsmanager::operations!($with);
         $crate::neargate_api_servicediscovery::operations!($with);
         $crate::neargate_api_ses::operations!($with);

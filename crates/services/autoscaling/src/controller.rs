@@ -5,7 +5,7 @@ use crate::activity::{Activity, Ended, KEPT};
 use crate::model::{self, Group, Lifecycle, Member, Place};
 use crate::plan::traffic::{self, Change};
 use crate::plan::{self, Healths, Seen};
-use crate::{alarms, ec2, elbv2, launch, metrics};
+use crate::{alarms, ec2, elbv2, event, launch, metrics};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::RwLock;
 
-/// Changes of one transaction, which takes 128.
-const ENDED_AT_ONCE: usize = 100;
+/// Activities of one transaction, which takes 128 changes: each is a record and an event.
+const ENDED_AT_ONCE: usize = 50;
 
 /// Between two looks at the targets of a group, where their states matter.
 const TRAFFIC_PACE: Duration = Duration::from_secs(2);
@@ -115,11 +115,11 @@ impl Keeper {
         // Many at once have records before the group says so: writing them again changes nothing.
         while ended.len() > ENDED_AT_ONCE {
             let rest = ended.split_off(ENDED_AT_ONCE);
-            let tx = record(self.house.db.tx(), &scope, group, &ended);
+            let tx = record(&self.house, &scope, group, &ended);
             let _: Committed = tx.commit().await?;
             ended = rest;
         }
-        let mut tx = record(self.house.db.tx(), &scope, group, &ended).update(read, group);
+        let mut tx = record(&self.house, &scope, group, &ended).update(read, group);
         if !ended.is_empty() {
             tx = self.prune(tx, &scope, group).await?;
         }
@@ -316,8 +316,9 @@ impl Keeper {
 }
 
 /// Records of activities that have ended.
-fn record(tx: Tx, scope: &Scope, group: &Group, ended: &[Activity]) -> Tx {
-    ended.iter().fold(tx, |tx, activity| {
+fn record(house: &House, scope: &Scope, group: &Group, ended: &[Activity]) -> Tx {
+    ended.iter().fold(house.db.tx(), |tx, activity| {
+        let tx = event::posted(tx, house, scope, group, activity);
         let id = format!("{}/{}", model::escaped(&group.name), activity.id);
         let record = Ended {
             group: group.name.clone(),

@@ -10,6 +10,7 @@ mod controller;
 mod ec2;
 mod elbv2;
 mod error;
+mod event;
 mod hook;
 mod launch;
 mod metrics;

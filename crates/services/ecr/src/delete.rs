@@ -1,12 +1,14 @@
 //! Removing images and tags. Blobs stay until the collector finds that nothing refers to them.
 
 use crate::contents::{Contents, NotOpen};
+use crate::event::{self, Action};
 use crate::model::{Image, Tag};
 use neargate_blob::Digest;
 use neargate_service::{AwsError, Committed, Stored};
 
-/// One transaction removes so many of an image's tags: each takes two of the store's 128.
-const TAGS_AT_ONCE: usize = 60;
+/// One transaction removes so many of an image's tags: each takes two of the store's 128 operations, and its
+/// event one.
+const TAGS_AT_ONCE: usize = 40;
 
 /// Why an image was not removed.
 #[derive(Debug)]
@@ -57,10 +59,15 @@ pub async fn image(contents: &mut Contents, digest: &Digest) -> Result<Vec<Strin
             .update(&contents.repository, &contents.changed());
         for tag in now {
             tx = tx.delete(tag);
+            // Each takes one of what a transaction holds, too.
+            tx = event::posted(tx, contents, Action::Delete, digest, Some(&tag.tag));
         }
         let last = now.len() == tags.len();
         if last {
             tx = tx.delete(&stored);
+            if tags.is_empty() {
+                tx = event::posted(tx, contents, Action::Delete, digest, None);
+            }
         }
         if let Committed::At(_) = tx.commit().await? {
             removed.extend(now.iter().map(|t| t.tag.clone()));
@@ -94,6 +101,7 @@ pub async fn tag(
             .tx()
             .update(&contents.repository, &contents.changed())
             .delete(&tag);
+        tx = event::posted(tx, contents, Action::Delete, &digest, Some(name));
         if let Some(image) = image.filter(|_| and_image && !others) {
             let needed = contents
                 .images()

@@ -9,6 +9,7 @@ pub mod collect;
 mod contents;
 mod delete;
 mod error;
+mod event;
 mod grant;
 mod manifest;
 mod model;

@@ -2,6 +2,7 @@
 //! to is in the repository.
 
 use crate::contents::{Contents, NotOpen};
+use crate::event::{self, Action};
 use crate::manifest::{self, Manifest};
 use crate::model::{Image, Repository, Tag};
 use crate::{error, names};
@@ -162,6 +163,7 @@ async fn attempt(
             },
         );
     }
+    tx = event::posted(tx, contents, Action::Push, &digest, tag);
     match tx.commit().await? {
         Committed::At(_) => Ok(Some(Pushed {
             image,

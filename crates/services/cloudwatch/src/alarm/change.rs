@@ -1,6 +1,6 @@
 //! How the state of an alarm changes: state, reading, history and actions to do in one transaction.
 
-use super::{arn, name_of};
+use super::{arn, event, name_of};
 use crate::model::{Alarm, Held, HeldBy, HistoryItem, PendingAction, State, Watches};
 use neargate_base::Timestamp;
 use neargate_domain::alarm::{AlarmReading, AlarmState};
@@ -55,6 +55,7 @@ pub async fn change(
             next.value.as_str()
         );
         tx = history(tx, house, scope, &alarm, "StateUpdate", summary, &data);
+        tx = event::posted(tx, house, scope, &alarm, &before);
         tx = if holds(&mut alarm, before.value, now) {
             tx
         } else {

@@ -7,6 +7,7 @@
 
 pub mod act;
 pub mod change;
+pub mod event;
 pub mod index;
 pub mod judge;
 pub mod keeper;

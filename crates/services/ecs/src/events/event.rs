@@ -17,6 +17,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
+/// The `source` of all of them.
+pub(super) const SOURCE: &str = "aws.ecs";
+
 /// Members by their wire names, times as ISO 8601 strings: how ECS writes the `detail`.
 const DETAIL: Form = Form {
     names: Names::Wire,
@@ -166,7 +169,7 @@ impl Event {
             "version": "0",
             "id": self.id(),
             "detail-type": self.detail_type.as_str(),
-            "source": "aws.ecs",
+            "source": SOURCE,
             "account": self.cluster.scope.account.as_str(),
             "time": iso(seconds),
             "region": self.cluster.scope.region.as_str(),

@@ -2,7 +2,7 @@
 //! a gap, what differs.
 
 use super::Events;
-use super::event::{DetailType, Event, Subject};
+use super::event::{DetailType, Event, SOURCE, Subject};
 use super::instance::InstanceChange;
 use super::memory::{Due, Memory, part};
 use crate::fleet::{ClusterId, Fleet, Row};
@@ -10,9 +10,10 @@ use crate::model::EventCursor;
 use crate::plan::resources;
 use neargate_base::backoff::Backoff;
 use neargate_base::time::Stopwatch;
-use neargate_base::{Clock, Rng, Timestamp};
+use neargate_base::{Rng, Timestamp};
 use neargate_domain::TaskStatus;
-use neargate_service::{AwsError, Db, House};
+use neargate_service::events::{DEFAULT_BUS, Posted};
+use neargate_service::{AwsError, Db, House, db};
 use neargate_store::{self as store, MAX_PAGE, Revision, StoreError};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ const CURSOR_PAUSE: Duration = Duration::from_secs(1);
 const CURSOR_STRIDE: Revision = 2_000;
 /// How far before the cursor a start looks to fill the list of the newest events.
 const LOOK_BACK: Revision = 2_000;
+/// Events that are sent in one transaction; each is some kilobytes.
+const POSTED_TOGETHER: usize = 16;
 /// All revisions, so that nobody waits in vain for one that changed nothing of ECS.
 const EVERYTHING: &str = "";
 /// The keys that are listed at the start.
@@ -34,7 +37,9 @@ const ECS: &str = "ecs/";
 
 /// Turn changes into events until the future is dropped. `fleet` knows what runs on an instance.
 pub async fn follow(events: Arc<Events>, fleet: Arc<Fleet>, house: Arc<House>) {
-    let mut follower = Follower::new(events, fleet, house.db.clone(), house.clock.clone());
+    // Whoever wants events is asked about each.
+    house.events.ready().await;
+    let mut follower = Follower::new(events, fleet, house.clone());
     let rng: &Rng = &house.rng;
     let mut backoff = Backoff::new(REOPEN_FIRST, REOPEN_MAX);
     loop {
@@ -47,8 +52,7 @@ pub async fn follow(events: Arc<Events>, fleet: Arc<Fleet>, house: Arc<House>) {
 pub(super) struct Follower {
     events: Arc<Events>,
     fleet: Arc<Fleet>,
-    db: Db,
-    clock: Arc<dyn Clock>,
+    house: Arc<House>,
     /// Everything up to here has become events; `None` before the first listing.
     at: Option<Revision>,
     /// Events up to here were handed out by an earlier process.
@@ -65,17 +69,11 @@ struct Cursor {
 }
 
 impl Follower {
-    pub(super) fn new(
-        events: Arc<Events>,
-        fleet: Arc<Fleet>,
-        db: Db,
-        clock: Arc<dyn Clock>,
-    ) -> Follower {
+    pub(super) fn new(events: Arc<Events>, fleet: Arc<Fleet>, house: Arc<House>) -> Follower {
         Follower {
             events,
             fleet,
-            db,
-            clock,
+            house,
             at: None,
             handed: 0,
             cursor: Cursor {
@@ -91,10 +89,14 @@ impl Follower {
             Some(at) => at,
             None => self.start().await?,
         };
-        let mut watch = match self.db.store().watch(EVERYTHING, Some(at + 1)).await {
+        let mut watch = match self.house.db.store().watch(EVERYTHING, Some(at + 1)).await {
             Err(StoreError::Compacted { .. }) => {
                 let at = self.catch_up(at).await?;
-                self.db.store().watch(EVERYTHING, Some(at + 1)).await?
+                self.house
+                    .db
+                    .store()
+                    .watch(EVERYTHING, Some(at + 1))
+                    .await?
             }
             opened => opened?,
         };
@@ -114,7 +116,11 @@ impl Follower {
 
     /// Remember everything as it was when the last process ended, or a little earlier.
     async fn start(&mut self) -> Result<Revision, AwsError> {
-        let cursor = self.db.get_key::<EventCursor>(&EventCursor::key()).await?;
+        let cursor = self
+            .house
+            .db
+            .get_key::<EventCursor>(&EventCursor::key())
+            .await?;
         let handed = cursor.map(|c| c.revision);
         let listed = match handed {
             Some(handed) => self.listing_before(handed).await?,
@@ -164,8 +170,8 @@ impl Follower {
 
     async fn listing(&self, at: Option<Revision>) -> Result<(Memory, Revision), StoreError> {
         let mut memory = Memory::default();
-        let now = self.clock.now();
-        let mut pages = Pages::at(&self.db, at);
+        let now = self.house.now();
+        let mut pages = Pages::at(&self.house.db, at);
         while let Some(puts) = pages.next().await? {
             memory.apply(&puts, now);
         }
@@ -175,10 +181,10 @@ impl Follower {
     /// History has a gap: one event for each resource that is not as it was. What came and went
     /// in between left no trace.
     async fn catch_up(&mut self, from: Revision) -> Result<Revision, AwsError> {
-        let now = self.clock.now();
+        let now = self.house.now();
         let mut fresh = Memory::default();
         let mut due = Vec::new();
-        let mut pages = Pages::at(&self.db, None);
+        let mut pages = Pages::at(&self.house.db, None);
         while let Some(puts) = pages.next().await? {
             fresh.apply(&puts, now);
             let newer = puts.into_iter().filter(|e| revision_of(e) > from);
@@ -206,7 +212,7 @@ impl Follower {
 
     /// The events of one batch.
     async fn take(&mut self, changes: &[store::Event], revision: Revision) {
-        let now = self.clock.now();
+        let now = self.house.now();
         let cursor = EventCursor::key();
         let is_cursor =
             |e: &store::Event| matches!(e, store::Event::Delete { key, .. } if *key == cursor);
@@ -234,6 +240,7 @@ impl Follower {
     }
 
     async fn publish(&mut self, due: Vec<Due>, revision: Revision, now: Timestamp) {
+        let mut posts = Vec::new();
         for due in due {
             let event = match due {
                 Due::Task {
@@ -277,7 +284,38 @@ impl Follower {
             };
             let old = event.revision <= self.handed;
             self.cursor.behind |= !old;
+            if !old {
+                posts.extend(self.post(&event));
+            }
             self.events.ring.push(event, old);
+        }
+        self.send(posts).await;
+    }
+
+    /// What is written so that rules see the event, if one might want it.
+    fn post(&self, event: &Event) -> Option<(String, Posted)> {
+        let (scope, of) = (&event.cluster.scope, event.detail_type.as_str());
+        let wanted = self.house.events.wants(scope, SOURCE, of);
+        wanted.then(|| {
+            let key = db::key::<Posted>(scope, &event.id());
+            (key, Posted::to(DEFAULT_BUS, event.to_value()))
+        })
+    }
+
+    /// Sends events to their bus. The cursor goes no further before that is done.
+    async fn send(&self, posts: Vec<(String, Posted)>) {
+        let mut backoff = Backoff::new(REOPEN_FIRST, REOPEN_MAX);
+        for few in posts.chunks(POSTED_TOGETHER) {
+            loop {
+                let tx = few.iter().fold(self.house.db.tx(), |tx, (key, posted)| {
+                    tx.put(key.clone(), posted)
+                });
+                let Err(error) = tx.commit().await else {
+                    break;
+                };
+                tracing::warn!(%error, "events are sent to their bus again");
+                tokio::time::sleep(backoff.next_delay(&self.house.rng)).await;
+            }
         }
     }
 
@@ -320,7 +358,7 @@ impl Follower {
     async fn put_cursor(&mut self, at: Revision) -> Result<(), AwsError> {
         self.cursor.since = Stopwatch::start();
         let cursor = EventCursor { revision: at };
-        let put = self.db.tx().put(EventCursor::key(), &cursor).commit();
+        let put = self.house.db.tx().put(EventCursor::key(), &cursor).commit();
         let _ = put.await?;
         self.cursor.written = at;
         self.cursor.behind = false;

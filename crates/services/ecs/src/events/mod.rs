@@ -7,7 +7,8 @@
 //! ([`model::EventCursor`](crate::model::EventCursor)), so a restart goes on where the last
 //! process ended. An event made twice has the same id both times.
 //!
-//! It knows nothing of rules, targets or who listens.
+//! Those that a rule of EventBridge might want are posted to the default bus ([`neargate_service::events`])
+//! before that position goes on. It knows nothing else of rules, targets or who listens.
 
 mod agents;
 mod event;

@@ -190,13 +190,8 @@ async fn a_gap_while_running_tells_the_differences() {
     let started = lab.run(lab.request("web")).await.expect("started");
     let quiet = started[0].task_arn.clone().expect("named");
     let events = Arc::new(Events::default());
-    let house = &lab.house;
-    let mut follower = Follower::new(
-        events.clone(),
-        lab.ecs.fleet.clone(),
-        house.db.clone(),
-        house.clock.clone(),
-    );
+    let house = lab.house.clone();
+    let mut follower = Follower::new(events.clone(), lab.ecs.fleet.clone(), house.clone());
     let mut backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
     let listed = events.at(1);
     tokio::select! {

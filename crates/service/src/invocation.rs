@@ -1,0 +1,119 @@
+//! A target that is to be invoked: by a rule of EventBridge or by a schedule of its Scheduler. Whoever decides
+//! it writes the record, in the transaction of what it follows from; EventBridge carries it out, and takes the
+//! record away once it is done or given up
+//! (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html>).
+
+use crate::db::Resource;
+use neargate_base::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// `events/invocation/…/<id>`, in the account and region of what it comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Invocation {
+    pub origin: Origin,
+    pub target_arn: String,
+    pub to: To,
+    /// The ARN of the role under which the target is invoked; without one the service does so in its own name,
+    /// and the target's policy says whether it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    pub retry: Retry,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetter>,
+    pub made_at: Timestamp,
+    /// How often it failed.
+    pub attempts: u32,
+    /// Not before.
+    pub next_at: Timestamp,
+}
+
+impl Resource for Invocation {
+    const KIND: &'static str = "events/invocation";
+}
+
+/// What invokes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is")]
+pub enum Origin {
+    Rule {
+        arn: String,
+        name: String,
+        bus: String,
+    },
+    Schedule {
+        arn: String,
+        group: String,
+        name: String,
+        execution: String,
+        scheduled_at: Timestamp,
+    },
+}
+
+impl Origin {
+    /// The principal that it is to resources' policies.
+    pub fn service(&self) -> &'static str {
+        match self {
+            Origin::Rule { .. } => "events.amazonaws.com",
+            Origin::Schedule { .. } => "scheduler.amazonaws.com",
+        }
+    }
+
+    pub fn arn(&self) -> &str {
+        match self {
+            Origin::Rule { arn, .. } | Origin::Schedule { arn, .. } => arn,
+        }
+    }
+}
+
+/// What is done to the target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is")]
+pub enum To {
+    /// An operation of a service, by its id, in an account and region.
+    Operation {
+        service: String,
+        operation: String,
+        account: String,
+        region: String,
+        input: Value,
+    },
+    /// An event for another bus.
+    Bus { event: Value, hops: u8 },
+    /// A request to the endpoint of an API destination.
+    ApiDestination {
+        body: String,
+        #[serde(default)]
+        path: Vec<String>,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        #[serde(default)]
+        query: BTreeMap<String, String>,
+    },
+    /// Nothing: what it should be handed cannot be made, for this reason.
+    Nothing { code: String, message: String },
+}
+
+/// How often and how long an invocation is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    pub attempts: u32,
+    pub seconds: u32,
+}
+
+impl Retry {
+    /// A day, and 185 times.
+    pub const DEFAULT: Retry = Retry {
+        attempts: 185,
+        seconds: 86_400,
+    };
+}
+
+/// The queue of what failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub arn: String,
+    /// The message's body.
+    pub body: String,
+}

@@ -1,0 +1,17 @@
+//! Stored forms are pinned.
+
+use crate::archive::{Archive, Archived};
+use crate::model::{Bus, Fired, Rule};
+use crate::replay::Replay;
+use neargate_service::golden::check;
+
+#[test]
+fn stored_forms() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    check::<Bus>(dir);
+    check::<Rule>(dir);
+    check::<Fired>(dir);
+    check::<Archive>(dir);
+    check::<Archived>(dir);
+    check::<Replay>(dir);
+}
