@@ -196,6 +196,32 @@ def test_a_task_that_fills_the_disk_ends_and_nobody_else_suffers(gate, disk):
     tasks.ended(gate, bystander, 7)
 
 
+def test_a_task_that_fills_its_own_disk_is_told_so_and_its_host_is_not(make_gate, layout):
+    gate = make_gate()
+    gate.start()
+    images.push(gate, layout, "busybox")
+    # Room that is set aside takes nothing of the host's disk, and counts in the task's.
+    script = """
+        df -k / | awk 'END { print $2 }'
+        fallocate -l 15G /one && fallocate -l 15G /two
+        echo $?
+        rm -f /one /two; echo fits > /three && cat /three
+    """
+    mounted = {"volumes": [{"name": "scratch", "host": {}}]}
+    app = container(command=["sh", "-c", script], group=GROUP,
+                    mountPoints=[{"sourceVolume": "scratch", "containerPath": "/scratch"}])
+    tasks.register(gate, app, family="own", ephemeralStorage={"sizeInGiB": 21}, **mounted)
+    arn = tasks.run(gate, "own")
+    tasks.ended(gate, arn)
+    lines = tasks.messages(gate, GROUP, f"ecs/app/{arn.rsplit('/', 1)[1]}")
+    if int(lines[0]) > 22 << 20:
+        pytest.skip("this machine makes tasks no disks of their own")
+    assert int(lines[0]) > 20 << 20
+    assert any("No space left on device" in line for line in lines), lines
+    assert lines[-2:] == ["1", "fits"], lines
+    wait_until(lambda: arn.rsplit("/", 1)[1] not in open("/proc/self/mounts").read(), what="the disk is gone")
+
+
 def test_what_ends_things_works_on_a_full_disk(gate, disk):
     """Somebody else has filled it: tasks go on, and can be stopped; what they wrote is given back."""
     write = "trap 'exit 7' TERM; dd if=/dev/zero of=/tmp/own bs=1M count=40 2>/dev/null; while :; do usleep 20000; done"

@@ -1,5 +1,6 @@
-//! Starts per second: `starts SHIM [COUNT] [WIDTH]` runs /bin/true of busybox COUNT times,
-//! WIDTH at a time, and prints rates and latencies. SHIM is the program with `zygote`.
+//! Starts per second: `starts SHIM [COUNT] [WIDTH] [GIB]` runs /bin/true of busybox COUNT times,
+//! WIDTH at a time, and prints rates and latencies. SHIM is the program with `zygote`. With GIB each
+//! has a disk of its own.
 
 use futures_util::StreamExt;
 use neargate_base::time::Stopwatch;
@@ -15,6 +16,7 @@ async fn main() {
     let exe = args.next().expect("the shim's program");
     let count: usize = args.next().map_or(400, |n| n.parse().expect("a count"));
     let width: usize = args.next().map_or(8, |n| n.parse().expect("a width"));
+    let disk_gib: Option<u32> = args.next().map(|n| n.parse().expect("a size"));
     let dir = tempfile::tempdir().expect("a temporary directory");
     let layer = dir.path().join("layer");
     fs::create_dir_all(layer.join("bin")).expect("a layer");
@@ -25,9 +27,13 @@ async fn main() {
         cgroup_name: format!("bench-{}", std::process::id()),
     })
     .expect("a runtime");
+    if let Some(gib) = disk_gib {
+        runtime.prepare_disks(gib);
+    }
     for width in [1, width] {
         let watch = Stopwatch::start();
-        let runs = (0..count).map(|index| once(&runtime, &layer, format!("t{width}-{index}")));
+        let runs =
+            (0..count).map(|index| once(&runtime, &layer, disk_gib, format!("t{width}-{index}")));
         let mut times: Vec<(Duration, Duration)> = futures_util::stream::iter(runs)
             .buffer_unordered(width)
             .collect()
@@ -52,6 +58,7 @@ async fn main() {
 async fn once(
     runtime: &ShimRuntime,
     layer: &std::path::Path,
+    disk_gib: Option<u32>,
     task_id: String,
 ) -> (Duration, Duration) {
     let watch = Stopwatch::start();
@@ -61,6 +68,7 @@ async fn once(
             &TaskLimits {
                 cpu_units: Some(256),
                 memory_mib: Some(512),
+                disk_gib,
                 ..TaskLimits::default()
             },
         )

@@ -9,6 +9,8 @@ mod lab;
 mod again;
 #[path = "runtime/confinement.rs"]
 mod confinement;
+#[path = "runtime/disk.rs"]
+mod disk;
 #[path = "runtime/exec.rs"]
 mod exec;
 #[path = "runtime/image.rs"]

@@ -1,5 +1,5 @@
-//! Keeping tasks from filling the disk: each within its ephemeral storage, all together out of the
-//! reserve ([`DiskSpace`]).
+//! Keeping tasks from filling the disk: all together out of the reserve ([`DiskSpace`]), and each within
+//! its ephemeral storage where it has no disk of its own (`runtime::disk`).
 //!
 //! A task that takes too much is ended at once, with the reason. What files take is found by
 //! looking at them, and that is done only when the disk's free space says that it could matter.
@@ -43,9 +43,11 @@ struct Found {
 
 impl Found {
     fn limit(&self) -> Option<Files> {
-        self.gib.map(|gib| Files {
+        let gib = self.gib.filter(|_| !self.now.bounded)?;
+        Some(Files {
             bytes: u64::from(gib) << 30,
             count: u64::from(gib) * FILES_PER_GIB,
+            ..Files::default()
         })
     }
 
@@ -58,6 +60,7 @@ impl Found {
         Files {
             bytes: self.now.bytes.saturating_sub(before.bytes),
             count: self.now.count.saturating_sub(before.count),
+            ..Files::default()
         }
     }
 }
@@ -118,6 +121,7 @@ fn taken(before: &DiskSpace, now: &DiskSpace) -> Files {
             .free_files
             .zip(now.free_files)
             .map_or(0, |(b, n)| made(b, n)),
+        ..Files::default()
     }
 }
 
@@ -209,7 +213,7 @@ impl DiskGuard {
         let mut untouched: Option<DiskSpace> = None;
         while let Some(guard) = guard.upgrade() {
             let mut wait = LATEST;
-            if let Ok(space) = DiskSpace::at(&guard.dir) {
+            if let Ok(space) = guard.space().await {
                 if guard.tasks.lock().is_empty() {
                     looked = None;
                     untouched = Some(space).filter(|space| !is_short(space)).or(untouched);
@@ -227,6 +231,42 @@ impl DiskGuard {
         }
     }
 
+    /// What is left of the disk. Tasks' disks are told what they may grow by: into the reserve, so that who
+    /// takes it is seen, but not through it.
+    async fn space(&self) -> std::io::Result<DiskSpace> {
+        let space = self.space_now().await?;
+        let growth = space.free_bytes.saturating_sub(space.reserve_bytes() / 2);
+        for runtime in self.runtimes() {
+            runtime.allow_growth(growth).await;
+        }
+        Ok(space)
+    }
+
+    /// What is left of the disk, but for what tasks' disks have taken and it does not show yet.
+    async fn space_now(&self) -> std::io::Result<DiskSpace> {
+        let mut promised: u64 = 0;
+        for runtime in self.runtimes() {
+            promised = promised.saturating_add(runtime.promised().await);
+        }
+        let mut space = DiskSpace::at(&self.dir)?;
+        space.free_bytes = space.free_bytes.saturating_sub(promised);
+        Ok(space)
+    }
+
+    /// Each agent has one.
+    fn runtimes(&self) -> Vec<Arc<dyn Runtime>> {
+        let mut runtimes: Vec<Arc<dyn Runtime>> = Vec::new();
+        for task in self.tasks.lock().values() {
+            if !runtimes
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &task.runtime))
+            {
+                runtimes.push(Arc::clone(&task.runtime));
+            }
+        }
+        runtimes
+    }
+
     async fn look(&self, space: DiskSpace, plenty: DiskSpace) -> Looked {
         let since = Stopwatch::start();
         let list =
@@ -237,6 +277,7 @@ impl DiskGuard {
             Files {
                 bytes: u64::MAX,
                 count: u64::MAX,
+                ..Files::default()
             },
         );
         for (task_id, runtime, gib, before) in tasks {
@@ -257,17 +298,20 @@ impl DiskGuard {
             }
         }
         let ends = too_much(&space, &plenty, &found);
-        let mut tasks = self.tasks.lock();
         for (task_id, why) in ends {
             tracing::warn!(task_id, why, "a task is ended");
-            if let Some(watched) = tasks.get(&task_id) {
+            if let Some(watched) = self.tasks.lock().get(&task_id) {
                 // A driver that has just ended needs no more telling.
                 let _ = watched.driver.send(Event::Overfull(why).into());
             }
         }
         // A disk that was filled while files were counted had no room when the last was.
         let is_plenty = is_plentiful(&space)
-            && DiskSpace::at(&self.dir).is_ok_and(|space| is_plentiful(&space));
+            && self
+                .space_now()
+                .await
+                .is_ok_and(|space| is_plentiful(&space));
+        let mut tasks = self.tasks.lock();
         for task in found {
             if let Some(watched) = tasks.get_mut(&task.task_id)
                 && (watched.before.is_none() || is_plenty)
@@ -321,6 +365,7 @@ mod tests {
         let files = |mib: u64| Files {
             bytes: mib * MIB,
             count: 100,
+            ..Files::default()
         };
         Found {
             task_id: task_id.into(),
@@ -351,6 +396,12 @@ mod tests {
         assert!(
             why.contains("more than its 20 GiB of ephemeral storage"),
             "{why}"
+        );
+        let mut bounded = larger.clone();
+        bounded.now.bounded = true;
+        assert!(
+            ended(&plenty, &[bounded]).is_empty(),
+            "its own disk takes no more than it may"
         );
         larger.gib = None;
         assert!(
@@ -397,6 +448,7 @@ mod tests {
                 *runtime.files.lock() = Files {
                     bytes: mib * MIB,
                     count: 1,
+                    ..Files::default()
                 };
                 guard.add(&task, driver, runtime, true);
                 told

@@ -144,8 +144,8 @@ pub fn outlet(
 
 /// The directory that the node shares with a task's log router.
 fn router_dir(shared: &Shared, task_id: &str) -> PathBuf {
-    let dir = shared.runtime.state_dir(task_id, firelens::DIR);
-    dir.join("socket")
+    let dir = shared.runtime.writable_dir(task_id);
+    dir.join(firelens::DIR).join("socket")
 }
 
 /// What Docker's daemon does before it starts a container: the driver's options are looked at, and

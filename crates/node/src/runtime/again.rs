@@ -4,7 +4,7 @@
 //! the agent is killed, what is left reads as "never started" or as that run's end (the table in
 //! `adopt.rs`), and this can be done again. The container's own files and its log stay.
 
-use super::{ContainerConfig, RuntimeError};
+use super::{ContainerConfig, RuntimeError, disk};
 use crate::shim::{CONFIG, EXIT, LOCK, STARTED, read_json};
 use std::fs;
 use std::io::ErrorKind;
@@ -39,12 +39,16 @@ pub(super) fn clear(dir: &Path) -> Result<ContainerConfig, RuntimeError> {
     }
     // An overlay that was mounted without syncing is not mounted again over the same files:
     // they could be half-written after a power cut, of which this machine's boot saw none.
-    let work = dir.join("work");
+    let config: ContainerConfig = read_json(&again).map_err(RuntimeError::io("read", again))?;
+    let work = match config.own_disk {
+        true => dir
+            .with_file_name(disk::DIR)
+            .join(&config.name)
+            .join("work"),
+        false => dir.join("work"),
+    };
     match fs::remove_dir_all(&work) {
-        Err(e) if e.kind() != ErrorKind::NotFound => {
-            return Err(RuntimeError::io("remove", work)(e));
-        }
-        _ => {}
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(RuntimeError::io("remove", work)(e)),
+        _ => Ok(config),
     }
-    read_json(&again).map_err(RuntimeError::io("read", again))
 }

@@ -36,6 +36,8 @@ pub struct ContainerConfig {
     pub limits: Limits,
     /// The container's control group; the runtime fills it in.
     pub cgroup: String,
+    /// It writes to its task's own disk (`disk`); the runtime fills it in.
+    pub own_disk: bool,
     /// `SYS_PTRACE` or `CAP_SYS_PTRACE`, or `ALL`; added to Docker's default set.
     pub cap_add: Vec<String>,
     /// Removed from Docker's default set; `ALL` removes all of it.
@@ -93,6 +95,9 @@ pub struct TaskLimits {
     pub cpu_shares: Option<u32>,
     /// Hard limit.
     pub memory_mib: Option<u32>,
+    /// A disk of its own for what its containers write, where the machine can make one; `None`: they
+    /// write to the machine's.
+    pub disk_gib: Option<u32>,
 }
 
 /// Limits of one container, inside its task's own.

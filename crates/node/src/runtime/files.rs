@@ -1,6 +1,7 @@
 //! What a task's files take on the disk, found by looking: neither quotas nor block devices are
 //! there on every host.
 
+use super::disk;
 use crate::volume;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use std::collections::HashSet;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 pub struct Files {
     pub bytes: u64,
     pub count: u64,
+    /// They are on a disk of the task's own, which takes no more than the task may.
+    pub bounded: bool,
 }
 
 impl Files {
@@ -22,11 +25,16 @@ impl Files {
     pub(crate) const TOO_MUCH: Files = Files {
         bytes: u64::MAX / 4,
         count: u64::MAX / 4,
+        bounded: false,
     };
 
     fn add(&mut self, blocks: u64) {
         let bytes = blocks.saturating_mul(512);
-        *self = self.and(Files { bytes, count: 1 });
+        *self = self.and(Files {
+            bytes,
+            count: 1,
+            bounded: false,
+        });
     }
 
     /// Whether something was there that hides what it holds.
@@ -39,6 +47,7 @@ impl Files {
         Files {
             bytes: self.bytes.saturating_add(other.bytes),
             count: self.count.saturating_add(other.count),
+            bounded: self.bounded || other.bounded,
         }
     }
 }
@@ -47,9 +56,14 @@ impl Files {
 const DEEPEST: usize = 256;
 
 /// Everything under `dir`, links not followed, what has several names counted once. What is mounted
-/// there for volumes is of another disk.
+/// there for volumes is of another disk, and of the task's own the file counts that it is.
 pub(super) fn under(dir: &Path) -> Files {
     let mut files = Files::default();
+    if let Some((used, _)) = disk::room(dir) {
+        files.bounded = true;
+        // What the disk's file does not show yet.
+        files.bytes = used.saturating_sub(disk::file_bytes(dir));
+    }
     let mut seen = HashSet::new();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     for part in volume::own_files(dir)
@@ -71,8 +85,11 @@ fn walk(dir: OwnedFd, depth: usize, seen: &mut HashSet<u64>, files: &mut Files) 
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let is_volumes = depth == 0 && name.to_bytes() == volume::DIR.as_bytes();
-        if matches!(name.to_bytes(), b"." | b"..") || is_volumes {
+        let is_elsewhere = depth == 0
+            && [volume::DIR, disk::DIR]
+                .iter()
+                .any(|dir| name.to_bytes() == dir.as_bytes());
+        if matches!(name.to_bytes(), b"." | b"..") || is_elsewhere {
             continue;
         }
         let Ok(stat) = statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) else {
@@ -218,6 +235,7 @@ mod tests {
         let all = Files {
             bytes: most,
             count: most,
+            bounded: false,
         };
         assert_eq!(found.and(all), all);
     }

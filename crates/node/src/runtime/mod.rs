@@ -11,6 +11,7 @@ mod adopt;
 mod again;
 mod config;
 mod container;
+pub(crate) mod disk;
 mod exe;
 mod exec;
 mod exit;
@@ -47,7 +48,7 @@ use std::sync::Arc;
 /// An isolation level: how a task's containers are kept apart from the host and each other.
 #[async_trait]
 pub trait Runtime: std::fmt::Debug + Send + Sync {
-    /// Makes the task's cgroup with its limits. Idempotent.
+    /// Makes the task's cgroup with its limits, and its disk. Idempotent.
     async fn prepare_task(&self, task_id: &str, limits: &TaskLimits) -> Result<(), RuntimeError>;
 
     /// Kills whatever runs in the task and removes its cgroups and state. Idempotent.
@@ -55,6 +56,10 @@ pub trait Runtime: std::fmt::Debug + Send + Sync {
 
     /// Where a container's `log`, `config.json` and so on are kept.
     fn state_dir(&self, task_id: &str, name: &str) -> PathBuf;
+
+    /// Where else its containers may write: what is there counts in the task's storage. Call it once
+    /// the task is prepared.
+    fn writable_dir(&self, task_id: &str) -> PathBuf;
 
     /// Starts the container: returns once its program has been executed. After an error
     /// nothing of it runs, and [`Runtime::adopt`] answers [`Adopted::Exited`] with the reason,
@@ -75,6 +80,17 @@ pub trait Runtime: std::fmt::Debug + Send + Sync {
 
     /// What the task's files take. Costs a look at each of them.
     async fn files(&self, task_id: &str) -> Result<Files, RuntimeError>;
+
+    /// What the task's own disk holds and may hold, in bytes; `None`: it has none.
+    async fn room(&self, task_id: &str) -> Result<Option<(u64, u64)>, RuntimeError>;
+
+    /// How many bytes tasks' disks have taken that the host's does not show yet.
+    async fn promised(&self) -> u64 {
+        0
+    }
+
+    /// No task's own disk grows by more than so many bytes until the next call: beyond that it is full.
+    async fn allow_growth(&self, _bytes: u64) {}
 
     /// Frees what a container that has ended for good wrote; how it ended, and its log, stay.
     /// Idempotent.

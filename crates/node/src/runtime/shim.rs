@@ -3,6 +3,7 @@
 use super::adopt;
 use super::again;
 use super::container::{Connection, ShimContainer};
+use super::disk::{self, Disks};
 use super::exe::ShimProgram;
 use super::files::{self, Files};
 use super::traffic::{self, Traffic};
@@ -44,6 +45,7 @@ pub struct ShimRuntime {
     hierarchy: Hierarchy,
     /// What all tasks together may use.
     limits: GroupLimits,
+    disks: Arc<Disks>,
 }
 
 impl ShimRuntime {
@@ -83,6 +85,7 @@ impl ShimRuntime {
             zygote,
             hierarchy,
             limits: GroupLimits::default(),
+            disks: Arc::default(),
         })
     }
 
@@ -99,6 +102,12 @@ impl ShimRuntime {
     pub fn with_memory(mut self, memory_mib: u32) -> ShimRuntime {
         self.limits.memory_bytes = Some(u64::from(memory_mib) << 20);
         self
+    }
+
+    /// Makes ready what disks of tasks are made from, so that the first task does not wait for it.
+    /// Blocking.
+    pub fn prepare_disks(&self, gib: u32) {
+        self.disks.prepare(gib);
     }
 
     /// What went over the task's interfaces; `None` when it has none of its own, but those of
@@ -166,6 +175,7 @@ impl ShimRuntime {
         let dir = self.state_dir(&config.task_id, &config.name);
         let cgroup = self.container_cgroup(&config.task_id, &config.name);
         config.cgroup = cgroup.path().to_owned();
+        config.own_disk |= disk::has_one(&self.task_dir(&config.task_id));
         for of in [&config.processes, &config.ipc] {
             if let Namespace::Of(other) = of {
                 config.joined = Some(self.first_process(&config.task_id, other)?);
@@ -297,6 +307,7 @@ pub(super) fn socket_path(dir: &Path) -> std::io::Result<(File, PathBuf)> {
 impl Runtime for ShimRuntime {
     async fn prepare_task(&self, task_id: &str, limits: &TaskLimits) -> Result<(), RuntimeError> {
         let cgroup = self.task_cgroup(task_id)?;
+        let disk_gib = limits.disk_gib;
         let limits = GroupLimits {
             cpu_units: limits.cpu_units.filter(|&units| units > 0),
             cpu_shares: limits.cpu_shares,
@@ -307,23 +318,36 @@ impl Runtime for ShimRuntime {
             ..GroupLimits::default()
         };
         let (root, of_all) = (self.root_cgroup(), self.limits);
-        blocking(move || {
+        let group = blocking(move || {
             cgroup.create()?;
             // Whoever removed the last task has removed this group with it.
             root.limit(&of_all)?;
             Ok(cgroup.limit(&limits)?)
-        })
-        .await
+        });
+        let (disks, dir) = (Arc::clone(&self.disks), self.task_dir(task_id));
+        let disk = blocking(move || {
+            if let Some(gib) = disk_gib
+                && let Err(why) = disks.make(&dir, gib)
+            {
+                tracing::debug!(dir = %dir.display(), why, "no disk of its own");
+            }
+            Ok(())
+        });
+        tokio::try_join!(group, disk).map(drop)
     }
 
     async fn remove_task(&self, task_id: &str) -> Result<(), RuntimeError> {
         let (cgroup, dir) = (self.task_cgroup(task_id)?, self.task_dir(task_id));
+        let disks = Arc::clone(&self.disks);
         blocking(move || {
             // The shims see their containers end and write that down; what they write into is
             // removed once they are gone.
             adopt::end_all(&dir, &cgroup)?;
             cgroup.remove()?;
             crate::volume::unmount_below(&dir).map_err(RuntimeError::io("unmount", &dir))?;
+            disks
+                .take_off(&dir)
+                .map_err(RuntimeError::io("take the disk off", &dir))?;
             match fs::remove_dir_all(&dir) {
                 Err(e) if e.kind() != ErrorKind::NotFound => {
                     Err(RuntimeError::io("remove", dir)(e))
@@ -336,6 +360,10 @@ impl Runtime for ShimRuntime {
 
     fn state_dir(&self, task_id: &str, name: &str) -> PathBuf {
         self.task_dir(task_id).join(name)
+    }
+
+    fn writable_dir(&self, task_id: &str) -> PathBuf {
+        disk::place(&self.task_dir(task_id))
     }
 
     async fn start(&self, config: &ContainerConfig) -> Result<Arc<dyn Container>, RuntimeError> {
@@ -368,16 +396,46 @@ impl Runtime for ShimRuntime {
             let containers = task.children();
             let groups = containers.iter().map(|name| task.child(name));
             let processes: Vec<i32> = groups.flat_map(|c| c.processes()).collect();
-            let (named, unnamed) = (files::under(&dir), files::unlinked(&processes));
-            Ok(named.and(unnamed))
+            let named = files::under(&dir);
+            match named.bounded {
+                // The disk's file has grown by what has no name, too.
+                true => Ok(named),
+                false => Ok(named.and(files::unlinked(&processes))),
+            }
         })
         .await
     }
 
+    async fn room(&self, task_id: &str) -> Result<Option<(u64, u64)>, RuntimeError> {
+        check_name("task id", task_id)?;
+        let dir = self.task_dir(task_id);
+        blocking(move || Ok(disk::room(&dir))).await
+    }
+
+    async fn promised(&self) -> u64 {
+        let disks = Arc::clone(&self.disks);
+        spawn_blocking(move || disks.promised())
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn allow_growth(&self, bytes: u64) {
+        let disks = Arc::clone(&self.disks);
+        // It only fails when this process ends.
+        let _ = spawn_blocking(move || disks.allow(bytes)).await;
+    }
+
     async fn discard(&self, task_id: &str, name: &str) -> Result<(), RuntimeError> {
         Self::check(task_id, name)?;
-        let dir = self.state_dir(task_id, name);
-        blocking(move || files::discard(&dir).map_err(RuntimeError::io("free", dir))).await
+        let dirs = [
+            self.state_dir(task_id, name),
+            self.task_dir(task_id).join(disk::DIR).join(name),
+        ];
+        blocking(move || {
+            dirs.into_iter()
+                .try_for_each(|dir| files::discard(&dir).map_err(RuntimeError::io("free", dir)))
+        })
+        .await
     }
 
     async fn usage(&self, task_id: &str) -> Result<Usage, RuntimeError> {

@@ -20,7 +20,7 @@ use std::process::Command;
 /// No task has such an id.
 const KEPT: &str = "kept";
 /// Where the host has such programs, whatever the agent's own search path is.
-const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where the volume is, made and mounted if need be. `own` is the task's directory for it. Idempotent.
 ///

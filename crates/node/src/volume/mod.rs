@@ -3,6 +3,7 @@
 //! ```text
 //! <task>/.volumes/own/<volume>/_data         gone with the task
 //! <task>/.volumes/of/<container>/<path>      an image's `VOLUME` that other containers have too
+//! <task>/.disk/.volumes/…                    both, where a task has a disk of its own (`runtime::disk`)
 //! <block>/…                                 see `block`
 //! <shared>/<volume>/{_data,volume.json,users/<task>}   outlives tasks (`scope: shared`)
 //! ```
@@ -17,10 +18,11 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use block::PROGRAMS;
 pub use file_system::FileSystems;
 
 use crate::capability::Allowed;
-use crate::runtime::Bind;
+use crate::runtime::{Bind, disk};
 use local::Backing;
 use neargate_domain::{Assignment, DockerVolume, LaunchType, VolumeSource};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -215,7 +217,7 @@ impl Volumes {
         let own = task_dir.join(DIR).join("own").join(name);
         match &volume.source {
             VolumeSource::Task => Ok(Source {
-                path: directory(&own.join(DATA))?,
+                path: directory(&writable(task_dir).join("own").join(name).join(DATA))?,
                 beneath: String::new(),
                 read_only: false,
                 fills: true,
@@ -361,7 +363,8 @@ fn unmount_data(data: &Path) -> io::Result<()> {
     }
 }
 
-fn is_mounted(path: &Path) -> bool {
+/// Whether it is where something is mounted.
+pub(crate) fn is_mounted(path: &Path) -> bool {
     let mount = |path: &Path| {
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         statx(CWD, path, flags, StatxFlags::MNT_ID).map(|found| found.stx_mnt_id)
@@ -373,7 +376,7 @@ fn is_mounted(path: &Path) -> bool {
 /// An image's `VOLUME` that other containers of the task have, too.
 fn image_volume(task_dir: &Path, container: &str, path: &str) -> Result<Bind, String> {
     let path = clean(path);
-    let of = task_dir.join(DIR).join("of").join(container);
+    let of = writable(task_dir).join("of").join(container);
     let source = directory(&of.join(escaped(&path.to_string_lossy())))?;
     Ok(Bind {
         source,
@@ -386,7 +389,7 @@ fn image_volume(task_dir: &Path, container: &str, path: &str) -> Result<Bind, St
 
 /// Those that there are of the container.
 fn image_volumes(task_dir: &Path, container: &str) -> Vec<Bind> {
-    let entries = fs::read_dir(task_dir.join(DIR).join("of").join(container));
+    let entries = fs::read_dir(writable(task_dir).join("of").join(container));
     let entries = entries.into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {
@@ -399,6 +402,11 @@ fn image_volumes(task_dir: &Path, container: &str) -> Vec<Bind> {
             })
         })
         .collect()
+}
+
+/// Where those volumes of a task are that count in its storage.
+fn writable(task_dir: &Path) -> PathBuf {
+    disk::place(task_dir).join(DIR)
 }
 
 /// A path as the name of a directory.

@@ -26,11 +26,51 @@ pub struct Lab {
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Applets the tests use.
-const APPLETS: [&str; 41] = [
-    "sh", "true", "false", "cat", "echo", "grep", "sleep", "ls", "id", "env", "pwd", "hostname",
-    "mount", "umount", "unshare", "ps", "kill", "seq", "touch", "mknod", "dd", "head", "stat",
-    "awk", "chmod", "tr", "wc", "test", "sort", "ip", "df", "chroot", "readlink", "tty", "mkdir",
-    "rm", "tail", "find", "yes", "expr", "stty",
+const APPLETS: [&str; 44] = [
+    "sh",
+    "true",
+    "false",
+    "cat",
+    "echo",
+    "grep",
+    "sleep",
+    "ls",
+    "id",
+    "env",
+    "pwd",
+    "hostname",
+    "mount",
+    "umount",
+    "unshare",
+    "ps",
+    "kill",
+    "seq",
+    "touch",
+    "mknod",
+    "dd",
+    "head",
+    "stat",
+    "awk",
+    "chmod",
+    "tr",
+    "wc",
+    "test",
+    "sort",
+    "ip",
+    "df",
+    "chroot",
+    "readlink",
+    "tty",
+    "mkdir",
+    "rm",
+    "tail",
+    "find",
+    "yes",
+    "expr",
+    "stty",
+    "fallocate",
+    "xargs",
+    "sed",
 ];
 
 impl Lab {
@@ -173,6 +213,8 @@ impl Drop for Lab {
         let root = Cgroup::at(&hierarchy, &format!("neargate-{}", self.config.cgroup_name));
         let _ = root.sweep(&HashSet::new());
         let _ = root.remove();
+        let disk = self.config.run_dir.join(TASK).join(".disk");
+        let _ = rustix::mount::unmount(&disk, rustix::mount::UnmountFlags::DETACH);
         if self.mounted {
             let _ = rustix::mount::unmount(self.dir.path(), rustix::mount::UnmountFlags::DETACH);
         }

@@ -2,7 +2,7 @@
 //! namespace only, so that it is gone with the container's last process.
 
 use super::setup;
-use crate::runtime::{ContainerConfig, StartFailure};
+use crate::runtime::{ContainerConfig, StartFailure, disk};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
@@ -25,7 +25,14 @@ pub(super) fn enter(config: &ContainerConfig, dir: &Path) -> Result<(), StartFai
     .map_err(|e| setup("making mounts private")(e.into()))?;
     chdir(dir).map_err(|e| setup(dir.display())(e.into()))?;
     let lower = link_layers(config).map_err(setup("linking the image's layers"))?;
-    for directory in ["upper", "work", "rootfs"] {
+    let place = match config.own_disk {
+        true => format!("../{}/{}/", disk::DIR, config.name),
+        false => String::new(),
+    };
+    if config.own_disk {
+        make_directory(&place).map_err(setup("the task's disk"))?;
+    }
+    for directory in [&*format!("{place}upper"), &format!("{place}work"), "rootfs"] {
         make_directory(directory).map_err(setup(directory))?;
     }
     // Device nodes work in /dev only: with CAP_MKNOD, a default, a container could otherwise make
@@ -34,7 +41,7 @@ pub(super) fn enter(config: &ContainerConfig, dir: &Path) -> Result<(), StartFai
         true => MountFlags::empty(),
         false => MountFlags::NODEV,
     };
-    mount_overlay(&lower, flags).map_err(|e| setup("mounting the overlay")(e.into()))?;
+    mount_overlay(&lower, &place, flags).map_err(|e| setup("mounting the overlay")(e.into()))?;
     // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top, and is taken off.
     chdir("rootfs")
         .and_then(|()| pivot_root(".", "."))
@@ -76,9 +83,9 @@ fn make_directory(path: &str) -> std::io::Result<()> {
     }
 }
 
-fn mount_overlay(lower: &str, flags: MountFlags) -> Result<(), Errno> {
+fn mount_overlay(lower: &str, place: &str, flags: MountFlags) -> Result<(), Errno> {
     let attempt = |extra: &str| {
-        let options = format!("lowerdir={lower},upperdir=upper,workdir=work{extra}");
+        let options = format!("lowerdir={lower},upperdir={place}upper,workdir={place}work{extra}");
         let options = CString::new(options).map_err(|_| Errno::INVAL)?;
         mount("overlay", "rootfs", "overlay", flags, options.as_c_str())
     };
