@@ -58,6 +58,21 @@ def test_a_fargate_task_finds_itself(gate, fargate):
     assert asked(address, "/stats")["cpu_stats"]["cpu_usage"]["total_usage"] > 0
     assert asked(address, "/stats")["networks"]["eth0"]["rx_bytes"] > 0
 
+    # Version 2 knows who asks by its address.
+    old = json.loads(run(address, "wget -q -O- http://169.254.170.2/v2/metadata"))
+    assert old["TaskARN"] == arn and "LaunchType" not in old and "LogDriver" not in old["Containers"][0]
+    one = json.loads(run(address, f"wget -q -O- http://169.254.170.2/v2/metadata/{own['DockerId']}"))
+    assert one["Name"] == "app"
+    assert own["DockerId"] in json.loads(run(address, "wget -q -O- http://169.254.170.2/v2/stats"))
+    assert "ECS_AGENT_URI=http://169.254.170.2/api/" in environment
+    assert own["Snapshotter"] == "overlayfs" and task["FaultInjectionEnabled"] is False
+    assert task["ClockDrift"]["ClockSynchronizationStatus"] in ("SYNCHRONIZED", "NOT_SYNCHRONIZED")
+    if room := task.get("EphemeralStorageMetrics"):
+        assert room["Utilized"] < room["Reserved"] <= 20 << 10 < room["Reserved"] * 1.05
+    gate.client("ecs").tag_resource(resourceArn=arn, tags=[{"key": "colour", "value": "green"}])
+    assert asked(address, "/taskWithTags")["TaskTags"] == {"colour": "green"}
+    assert "TaskTags" not in asked(address, "/task")
+
     # Another task has no use for an id that it got to know.
     uri = run(address, "echo $ECS_CONTAINER_METADATA_URI_V4").strip()
     assert "404" in run(other, f"wget -q -O- {uri} 2>&1")
@@ -80,10 +95,57 @@ def answer(address):
         return None
 
 
+def test_a_task_protects_itself(gate, layout):
+    images.push(gate, layout, "busybox")
+    gate.client("iam").create_role(RoleName="worker", AssumeRolePolicyDocument=json.dumps({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }))
+    app = container(command=["sh", "-c", SHELL], stopTimeout=2)
+    tasks.register(gate, app, taskRoleArn="arn:aws:iam::000000000000:role/worker")
+    tasks.register(gate, app, family="nobody")
+    ecs = gate.client("ecs")
+    ecs.create_service(serviceName="workers", taskDefinition="test", desiredCount=1, launchType="FARGATE",
+                       networkConfiguration=tasks.network(gate))
+    arn = wait_until(lambda: ecs.list_tasks(serviceName="workers")["taskArns"], what="it starts")[0]
+    address = tasks.address(tasks.wait_for(gate, arn, "RUNNING"))
+    wait_until(lambda: answers(address), what="the task listens")
+
+    def protection(put=None, address=address):
+        # Busybox's wget has no PUT.
+        request = "GET" if put is None else "PUT"
+        path = "/api/${ECS_AGENT_URI##*/}/task-protection/v1/state"
+        headers = f"{request} {path} HTTP/1.0\\r\\nContent-Length: {len(put or '')}\\r\\n\\r\\n"
+        text = (put or "").replace('"', '\\"')
+        answer = run(address, f'printf "{headers}{text}" | nc -w 5 169.254.170.2 80')
+        head, _, body = answer.replace("\r", "").partition("\n\n")
+        return int(head.split()[1]), json.loads(body)
+
+    off = {"ExpirationDate": None, "ProtectionEnabled": False, "TaskArn": arn}
+    assert protection() == (200, {"protection": off})
+    status, said = protection('{"ProtectionEnabled":true,"ExpiresInMinutes":60}')
+    assert status == 200 and said["protection"]["ProtectionEnabled"] is True and said["protection"]["ExpirationDate"]
+    (shown,) = ecs.get_task_protection(cluster="default", tasks=[arn])["protectedTasks"]
+    assert shown["protectionEnabled"] is True
+    status, said = protection('{"ProtectionEnabled":true,"Other":1}')
+    assert (status, said["error"]["Code"]) == (400, "InvalidParameterException")
+    assert protection('{"ExpiresInMinutes":60}')[1]["error"]["Message"].endswith("'ProtectionEnabled' field")
+    assert protection('{"ProtectionEnabled":false}') == (200, {"protection": off})
+
+    alone = tasks.run(gate, "nobody")
+    other = tasks.address(tasks.wait_for(gate, alone, "RUNNING"))
+    wait_until(lambda: answers(other), what="the task listens")
+    status, said = protection(address=other)
+    assert (status, said["error"]["Code"]) == (403, "AccessDeniedException")
+    assert "no task IAM role credentials" in said["error"]["Message"]
+
+
 @pytest.mark.parametrize("mode", ["bridge", "host"])
 def test_a_task_on_an_instance_finds_itself(gate, layout, mode):
     (_,) = set_up(gate, layout)
-    probe = "wget -q -O- $ECS_CONTAINER_METADATA_URI_V4/task && echo && env | grep AWS_EXECUTION_ENV"
+    agent = {"bridge": "$(ip route | awk '/default/ {print $3}')", "host": "localhost"}[mode]
+    probe = ("wget -q -O- $ECS_CONTAINER_METADATA_URI_V4/task && echo && env | grep AWS_EXECUTION_ENV && "
+             f"wget -q -O- http://{agent}:51678/v1/metadata && echo && wget -q -O- http://{agent}:51678/v1/tasks")
     # Port 80 of the instance is its tasks', whatever is asked at the endpoint's.
     ports = {"portMappings": [{"containerPort": 80, "hostPort": 80}]}
     server = container(command=["sh", "-c", SHELL], memory=64, stopTimeout=2, **ports)
@@ -109,3 +171,9 @@ def test_a_task_on_an_instance_finds_itself(gate, layout, mode):
     (network,) = said["Containers"][0]["Networks"]
     assert network["NetworkMode"] == mode
     assert lines[1] == "AWS_EXECUTION_ENV=AWS_ECS_EC2"
+    # What the agent tells of itself.
+    about, found = json.loads(lines[2]), json.loads(lines[3])["Tasks"]
+    assert (about["Cluster"], about["ContainerInstanceArn"]) == (CLUSTER, task["containerInstanceArn"])
+    assert {(one["Arn"], one["Family"], one["Version"]) for one in found} == {
+        (server, "server", "1"), (arn, "probe", "1")}
+    assert next(one for one in found if one["Arn"] == arn)["Containers"][0]["Name"] == "app"

@@ -4,6 +4,7 @@
 //! A node acts for its own tasks only: it reports on them, writes to their log streams and looks
 //! for their images. What they entitle it to is a [`Grant`] each.
 
+mod endpoint;
 mod grant;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use neargate_domain::link::SecretsAnswer;
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{
-    Assignment, LogLine, LogTarget, NodeKind, RoleCredentials, TaskReport, TaskStatus,
+    Assignment, LogLine, LogTarget, NodeKind, ProtectionAnswer, ProtectionChange, RoleCredentials,
+    TaskReport, TaskStatus, TaskTags,
 };
 use neargate_ecr::{self as ecr, Resolved};
 use neargate_ecs::secrets::{self, Unread};
@@ -220,6 +222,24 @@ impl NodePort {
             issued_at,
             expires_at: keys.expires_at,
         })
+    }
+
+    /// The tags of one of this node's tasks.
+    pub async fn tags(&self, task_id: &str) -> Result<TaskTags, AwsError> {
+        let task = self.task(task_id).await?.spec.assignment;
+        endpoint::tags(&self.control_plane.house, &task).await
+    }
+
+    /// The protection of one of this node's tasks.
+    pub async fn protection(
+        &self,
+        task_id: &str,
+        change: Option<ProtectionChange>,
+    ) -> Result<ProtectionAnswer, AwsError> {
+        let task = self.task(task_id).await?.spec.assignment;
+        let role = task.task_role_arn.as_deref();
+        let role = role.ok_or_else(|| grant::denied("The task has no role."))?;
+        endpoint::protection(&self.control_plane.house, &task, role, change).await
     }
 
     /// The secrets of one of this node's tasks.

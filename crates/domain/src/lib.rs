@@ -15,6 +15,7 @@ pub mod node;
 pub mod report;
 pub mod runtime_id;
 pub mod task;
+pub mod task_endpoint;
 pub mod task_secrets;
 pub mod terminal;
 pub mod usage;
@@ -36,6 +37,7 @@ pub use node::{NodeAbout, NodeKind, Resources};
 pub use report::{ContainerReport, ContainerStatus, Health, TaskReport, TaskStopped};
 pub use runtime_id::runtime_id;
 pub use task::{TaskEvent, TaskStatus};
+pub use task_endpoint::{ProtectionAnswer, ProtectionChange, ProtectionQuestion, TagMap, TaskTags};
 pub use task_secrets::{
     ContainerSecrets, RegistryLogin, RoleCredentials, SecretVariable, TaskSecrets,
 };

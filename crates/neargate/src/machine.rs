@@ -11,9 +11,7 @@ use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Cidr, NodeKind};
 use neargate_edge::process::Keeper;
 use neargate_node::about;
-use neargate_node::agent::{
-    Agent, AgentConfig, At, DiskGuard, InstanceNetworks, Served, TaskEndpoint,
-};
+use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks, Served, TaskEndpoint};
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
@@ -71,7 +69,7 @@ pub struct Machine {
     own: Option<Arc<Instance>>,
     /// Answers what tasks ask of their node, for every agent of the host.
     pub task_endpoint: Arc<TaskEndpoint>,
-    _served: (edge::Serving, Option<Served>),
+    _served: (edge::Serving, Vec<Served>),
     /// Has names answered in VPCs.
     pub edge: Arc<Keeper>,
     run_dir: PathBuf,
@@ -79,6 +77,9 @@ pub struct Machine {
 
 /// What is lost with the machine's restart.
 pub const RUN_DIR: &str = "/run/neargate";
+
+/// What a task of Fargate may write by default.
+const FARGATE_STORAGE_GIB: u32 = 20;
 
 /// Where an installation keeps what is lost with the machine's restart.
 pub fn run_dir(installation: &str) -> PathBuf {
@@ -117,6 +118,8 @@ impl Machine {
         let runtime = runtime.context("cannot set up the container runtime")?;
         let memory_mib = about::for_tasks_mib().context("cannot read the host's memory")?;
         let runtime = Arc::new(runtime.with_memory(memory_mib));
+        let disks = Arc::clone(&runtime);
+        task::spawn_blocking(move || disks.prepare_disks(FARGATE_STORAGE_GIB));
         let mut agent = AgentConfig::new(setup.data.join("node"), setup.clock, setup.rng);
         agent.node_id = setup.node_id;
         agent.allowed = setup.allowed;
@@ -130,7 +133,7 @@ impl Machine {
         let tasks_served = edge::serve_tasks(Arc::clone(&task_endpoint), &run_dir);
         let node = agent.node_id.clone();
         let upstream = setup.upstream;
-        let mut own_served = None;
+        let mut own_served = Vec::new();
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {
                 let (network, runtime) = (network.clone(), runtime.clone());
@@ -144,8 +147,9 @@ impl Machine {
                 });
                 let own = own.await.context("cannot set up the instance's network")?;
                 let listener = own.listen().await.context("cannot answer what tasks ask")?;
-                let served = task_endpoint.serve(listener, At::Instance(node));
-                own_served = Some(served.context("cannot answer what tasks ask")?);
+                let about = own.listen_for_introspection().await;
+                let served = task_endpoint.serve_instance(listener, about, &node);
+                own_served = served.context("cannot answer what tasks ask")?;
                 let vpc = Share::new(network.clone(), "").context("the VPC's network")?;
                 let networks = InstanceNetworks::of_host(vpc, own.clone());
                 let runtime = runtime.clone();

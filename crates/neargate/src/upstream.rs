@@ -6,7 +6,10 @@ use neargate_control::NodePort;
 use neargate_control::node_port::Change;
 use neargate_domain::link::SecretsAnswer;
 use neargate_domain::usage::TaskUsage;
-use neargate_domain::{LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
+use neargate_domain::{
+    LogLine, LogTarget, ProtectionAnswer, ProtectionChange, RoleCredentials, TaskReport,
+    TaskSecrets, TaskTags,
+};
 use neargate_ecr::Resolved;
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use neargate_service::{AwsError, Fault};
@@ -91,6 +94,18 @@ impl Upstream for Local {
 
     async fn role_credentials(&self, task_id: &str) -> Result<RoleCredentials, UpstreamError> {
         self.0.role_credentials(task_id).await.map_err(error)
+    }
+
+    async fn tags(&self, task_id: &str) -> Result<TaskTags, UpstreamError> {
+        self.0.tags(task_id).await.map_err(error)
+    }
+
+    async fn protection(
+        &self,
+        task_id: &str,
+        change: Option<ProtectionChange>,
+    ) -> Result<ProtectionAnswer, UpstreamError> {
+        self.0.protection(task_id, change).await.map_err(error)
     }
 
     async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError> {

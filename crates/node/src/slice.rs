@@ -9,7 +9,7 @@
 //! earlier process left, containers running; [`Slice::remove`] leaves nothing.
 
 use crate::agent::{
-    Agent, AgentConfig, AgentError, At, DiskGuard, InstanceNetworks, Served, TaskEndpoint, VOLUMES,
+    Agent, AgentConfig, AgentError, DiskGuard, InstanceNetworks, Served, TaskEndpoint, VOLUMES,
 };
 use crate::capability::Allowed;
 use crate::cgroup::{Cgroup, Hierarchy};
@@ -90,7 +90,7 @@ pub struct Slice {
     vpc: Share,
     images: Arc<Images>,
     /// What its containers ask.
-    served: Option<Served>,
+    served: Vec<Served>,
 }
 
 impl Slice {
@@ -143,15 +143,16 @@ impl Slice {
         agent.task_endpoint = config.task_endpoint.clone();
         agent.api_url = config.api_url.clone();
         let served = match &config.task_endpoint {
-            None => None,
+            None => Vec::new(),
             Some(endpoint) => {
                 let listener = own.listen().await.map_err(in_network)?;
-                let served = endpoint.serve(listener, At::Instance(config.node_id.clone()));
-                Some(served.map_err(|source| SliceError::Io {
+                let about = own.listen_for_introspection().await;
+                let served = endpoint.serve_instance(listener, about, &config.node_id);
+                served.map_err(|source| SliceError::Io {
                     what: "listen in",
                     path: namespace.clone(),
                     source,
-                })?)
+                })?
             }
         };
         let interface = config.interface.clone();
@@ -225,7 +226,7 @@ impl Slice {
         for task_id in self.agent.shutdown().await {
             self.images.hold(&task_id, HashSet::new());
         }
-        if let Some(served) = self.served {
+        for served in self.served {
             served.end().await;
         }
         let swept = self.runtime.sweep(&HashSet::new()).await;

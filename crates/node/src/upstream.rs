@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use neargate_base::{AccountId, Region};
 use neargate_blob::Digest;
 use neargate_domain::usage::TaskUsage;
-use neargate_domain::{Assignment, LogLine, LogTarget, RoleCredentials, TaskReport, TaskSecrets};
+use neargate_domain::{
+    Assignment, LogLine, LogTarget, ProtectionAnswer, ProtectionChange, RoleCredentials,
+    TaskReport, TaskSecrets, TaskTags,
+};
 use std::ops::Range;
 use tokio::sync::mpsc;
 
@@ -83,6 +86,20 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
     /// What the containers' definitions name as secret, read as the task's execution role. What is
     /// refused is the text after `ResourceInitializationError: `.
     async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError>;
+
+    /// The tags of one of this node's tasks, and of what it runs on.
+    async fn tags(&self, _task_id: &str) -> Result<TaskTags, UpstreamError> {
+        Err(UpstreamError::Refused("no tags are known here".into()))
+    }
+
+    /// Asks for the protection of one of this node's tasks, as its role, or changes it.
+    async fn protection(
+        &self,
+        _task_id: &str,
+        _change: Option<ProtectionChange>,
+    ) -> Result<ProtectionAnswer, UpstreamError> {
+        Err(UpstreamError::Refused("no task is protected here".into()))
+    }
 
     /// What tasks use. Nothing depends on it: it may be lost.
     async fn usage(&self, _: Vec<TaskUsage>) -> Result<(), UpstreamError> {

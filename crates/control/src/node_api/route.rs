@@ -15,7 +15,7 @@ use neargate_domain::link::{
     MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest, TaskQuestion,
 };
 use neargate_domain::usage::TaskUsage;
-use neargate_domain::{NodeAbout, TaskReport};
+use neargate_domain::{NodeAbout, ProtectionQuestion, TaskReport};
 use neargate_ecr::Resolved;
 use neargate_ecs::model::KnownNode;
 use neargate_service::door::{Body, BoxError};
@@ -160,6 +160,15 @@ async fn of_task(
         "/v1/credentials" => {
             let (of, _held) = read::<TaskQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
             Ok(json(&port.role_credentials(&of.task_id).await?))
+        }
+        "/v1/tags" => {
+            let (of, _held) = read::<TaskQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
+            Ok(json(&port.tags(&of.task_id).await?))
+        }
+        "/v1/protection" => {
+            let (of, _held) =
+                read::<ProtectionQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;
+            Ok(json(&port.protection(&of.task_id, of.change).await?))
         }
         "/v1/secrets" => {
             let (of, _held) = read::<TaskQuestion>(request, MAX_MESSAGE_BYTES, budget).await?;

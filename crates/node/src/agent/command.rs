@@ -129,6 +129,8 @@ pub fn environment(
             let id = &given.endpoint_id;
             set(name, &format!("http://{TASK_ENDPOINT}/{version}/{id}"));
         }
+        let id = &given.endpoint_id;
+        set("ECS_AGENT_URI", &format!("http://{TASK_ENDPOINT}/api/{id}"));
         if let Some(id) = &given.credentials_id {
             let path = format!("/v2/credentials/{id}");
             set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", &path);
@@ -316,6 +318,7 @@ pub fn task_limits(task: &Assignment) -> TaskLimits {
         cpu_units,
         cpu_shares: cpu_units.is_none().then_some(weight),
         memory_mib: task.memory_mib,
+        disk_gib: task.ephemeral_storage_gib,
     }
 }
 

@@ -33,6 +33,7 @@ const PREFIX_LEN: u8 = 16;
 /// Where the node really listens for what containers ask: port 80 of an instance is its containers',
 /// and these ports are the ECS agent's.
 pub(super) const ENDPOINT_PORT: u16 = 51_679;
+const INTROSPECTION_PORT: u16 = 51_678;
 
 /// What an instance's network is made from.
 #[derive(Debug, Clone)]
@@ -240,6 +241,24 @@ impl Instance {
             listener.map_err(NetworkError::link("listen for what containers ask"))
         };
         self.place.clone().run(listen).await
+    }
+
+    /// Listens where whoever is in the instance, or on its bridge, asks the ECS agent about itself. It is
+    /// no more than a convenience: where somebody else has the port, nobody answers.
+    pub async fn listen_for_introspection(&self) -> Vec<TcpListener> {
+        let gateway = self.gateway;
+        let listen = move || {
+            let bind = |address: Ipv4Addr| {
+                let listener = TcpListener::bind((address, INTROSPECTION_PORT));
+                listener.and_then(|listener| {
+                    listener.set_nonblocking(true)?;
+                    Ok(listener)
+                })
+            };
+            let all = [Ipv4Addr::LOCALHOST, gateway].map(bind).into_iter();
+            Ok(all.filter_map(Result::ok).collect())
+        };
+        self.place.clone().run(listen).await.unwrap_or_default()
     }
 
     /// The instance's network namespace, for containers in `host` mode.

@@ -31,7 +31,10 @@ use neargate_domain::link::{
 };
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::vpc_network::NetworkChange;
-use neargate_domain::{LogLine, LogTarget, NodeAbout, RoleCredentials, TaskReport, TaskSecrets};
+use neargate_domain::{
+    LogLine, LogTarget, NodeAbout, ProtectionAnswer, ProtectionChange, ProtectionQuestion,
+    RoleCredentials, TaskReport, TaskSecrets, TaskTags,
+};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -212,6 +215,22 @@ impl Upstream for Remote {
         let question = TaskQuestion { task_id };
         let path = "/v1/credentials";
         self.caller.post(path, &question, ANSWER).await
+    }
+
+    async fn tags(&self, task_id: &str) -> Result<TaskTags, UpstreamError> {
+        let task_id = task_id.to_owned();
+        let question = TaskQuestion { task_id };
+        self.caller.post("/v1/tags", &question, ANSWER).await
+    }
+
+    async fn protection(
+        &self,
+        task_id: &str,
+        change: Option<ProtectionChange>,
+    ) -> Result<ProtectionAnswer, UpstreamError> {
+        let task_id = task_id.to_owned();
+        let question = ProtectionQuestion { task_id, change };
+        self.caller.post("/v1/protection", &question, ANSWER).await
     }
 
     async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError> {

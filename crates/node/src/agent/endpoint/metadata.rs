@@ -1,17 +1,21 @@
-//! What a task is told of itself, in the names of the ECS agent. Pure. What this node does not observe
-//! is left out, never made up: the clock's drift, tags, volumes.
+//! What a task is told of itself, in the names of the ECS agent
+//! (<https://github.com/aws/amazon-ecs-agent/tree/master/ecs-agent/tmds/handlers>). Pure. What this node
+//! does not observe is left out, never made up.
 
 use super::super::command;
 use super::super::state::{ContainerState, Network, Phase, TaskState};
 use neargate_base::Timestamp;
 use neargate_domain::{
-    Cidr, ContainerSpec, DesiredState, Health, LaunchType, LogTarget, NetworkInterface, TaskNetwork,
+    Assignment, Cidr, ContainerSpec, DesiredState, Health, LaunchType, LogTarget, Mount,
+    NetworkInterface, TaskNetwork, TaskTags, VolumeSource,
 };
 use serde_json::{Map, Value, json};
 
 /// Of the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v2.html>
+    V2,
     /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v3.html>
     V3,
     V4,
@@ -20,6 +24,7 @@ pub enum Version {
 impl Version {
     pub fn as_str(self) -> &'static str {
         match self {
+            Version::V2 => "V2",
             Version::V3 => "V3",
             Version::V4 => "V4",
         }
@@ -74,8 +79,26 @@ impl Fields {
     }
 }
 
+/// What a task's state does not have in it.
+#[derive(Debug, Default)]
+pub struct Besides {
+    /// `None`: they were not asked for; `Err`: why they are not known.
+    pub tags: Option<Result<TaskTags, String>>,
+    /// What the task's own disk holds and may hold, in bytes.
+    pub room: Option<(u64, u64)>,
+    pub clock: Option<Clock>,
+}
+
+/// How well the kernel thinks to know the time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    pub is_synchronized: bool,
+    pub error_bound_millis: f64,
+    pub read_at: Timestamp,
+}
+
 /// `/task`.
-pub fn task(state: &TaskState, version: Version) -> Value {
+pub fn task(state: &TaskState, version: Version, besides: &Besides) -> Value {
     let task = &state.assignment;
     let is_fargate = task.launch_type == LaunchType::Fargate;
     let mut fields = Fields::default();
@@ -122,10 +145,56 @@ pub fn task(state: &TaskState, version: Version) -> Value {
     if version == Version::V4 {
         fields.set("LaunchType", task.launch_type.as_str());
         fields.maybe("ServiceName", task.service_name.clone());
+        // Definitions that ask for it are refused.
+        fields.set("FaultInjectionEnabled", false);
+        if is_fargate {
+            of_fargate(besides, &mut fields);
+        }
+    }
+    match &besides.tags {
+        None => {}
+        Some(Ok(tags)) => {
+            fields.maybe(
+                "TaskTags",
+                (!tags.task.is_empty()).then(|| json!(tags.task)),
+            );
+            let of_instance = tags.container_instance.as_ref();
+            let of_instance = of_instance.filter(|tags| !tags.is_empty());
+            fields.maybe("ContainerInstanceTags", of_instance.map(|tags| json!(tags)));
+        }
+        Some(Err(why)) if version == Version::V4 => {
+            let error = json!({
+                "ErrorField": "TaskTags",
+                "ErrorMessage": why,
+                "ResourceARN": task.task_arn,
+            });
+            fields.set("Errors", vec![error]);
+        }
+        Some(Err(_)) => {}
     }
     let containers = (0..state.containers.len()).map(|i| container(state, i, version));
     fields.set("Containers", containers.collect::<Vec<Value>>());
     fields.0.into()
+}
+
+/// Platform version 1.4.0 tells these.
+fn of_fargate(besides: &Besides, fields: &mut Fields) {
+    if let Some((used, of)) = besides.room {
+        let room = json!({ "Utilized": used >> 20, "Reserved": of >> 20 });
+        fields.set("EphemeralStorageMetrics", room);
+    }
+    if let Some(clock) = besides.clock {
+        let status = match clock.is_synchronized {
+            true => "SYNCHRONIZED",
+            false => "NOT_SYNCHRONIZED",
+        };
+        let drift = json!({
+            "ClockErrorBound": clock.error_bound_millis,
+            "ReferenceTimestamp": clock.read_at.rfc3339(),
+            "ClockSynchronizationStatus": status,
+        });
+        fields.set("ClockDrift", drift);
+    }
 }
 
 /// A container's own.
@@ -153,7 +222,7 @@ pub fn container(state: &TaskState, i: usize, version: Version) -> Value {
     fields.set("DockerName", docker_name);
     fields.set("Image", spec.image.name.clone());
     fields.set("ImageID", c.image_digest.clone().unwrap_or_default());
-    if let Some(ports) = ports(spec, c) {
+    if let Some(ports) = ports(spec, c, version) {
         fields.set("Ports", ports);
     }
     fields.set("Labels", labels(state, spec));
@@ -176,8 +245,14 @@ pub fn container(state: &TaskState, i: usize, version: Version) -> Value {
         fields.set("Health", json!({ "status": c.health.status.as_str() }));
     }
     fields.set("Networks", networks(state, i, version));
+    if task.launch_type != LaunchType::Fargate {
+        fields.maybe("Volumes", volumes(task, spec));
+    }
     if version == Version::V4 {
         fields.maybe("ContainerARN", spec.arn.clone());
+        if task.launch_type == LaunchType::Fargate {
+            fields.set("Snapshotter", "overlayfs");
+        }
         if let Some(log) = &spec.log {
             fields.set("LogDriver", "awslogs");
             fields.set("LogOptions", log_options(log));
@@ -186,11 +261,63 @@ pub fn container(state: &TaskState, i: usize, version: Version) -> Value {
             fields.set("LogDriver", route.driver.clone());
             fields.set("LogOptions", json!(route.options));
         }
-        if spec.restart_policy.is_some() {
-            fields.set("RestartCount", c.runs.restarts);
-        }
+    }
+    if spec.restart_policy.is_some() {
+        fields.set("RestartCount", c.runs.restarts);
     }
     fields.0.into()
+}
+
+/// A task as the agent shows it to its own instance.
+pub fn introspected(state: &TaskState) -> Value {
+    let task = &state.assignment;
+    let known = state.containers.iter().map(Known::of).min();
+    let known = match known.unwrap_or(Known::None) {
+        Known::Running => "RUNNING",
+        Known::Stopped => "STOPPED",
+        _ => "PENDING",
+    };
+    let mut fields = Fields::default();
+    fields.set("Arn", task.task_arn.clone());
+    let desired = desired(state);
+    // The agent leaves out what it did not wish for.
+    fields.maybe(
+        "DesiredStatus",
+        (known != "STOPPED" || desired == known).then_some(desired),
+    );
+    fields.set("KnownStatus", known);
+    fields.set("Family", task.family.clone());
+    fields.set("Version", task.revision.to_string());
+    let kept = [
+        "DockerId",
+        "DockerName",
+        "Name",
+        "Image",
+        "ImageID",
+        "CreatedAt",
+        "StartedAt",
+        "Ports",
+        "Networks",
+        "Volumes",
+        "RestartCount",
+    ];
+    let containers = (0..state.containers.len()).map(|i| {
+        let whole = container(state, i, Version::V2);
+        let fields = whole.as_object().into_iter().flatten();
+        let fields = fields.filter(|(name, _)| kept.contains(&name.as_str()));
+        Value::Object(
+            fields
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    });
+    fields.set("Containers", containers.collect::<Vec<Value>>());
+    fields.0.into()
+}
+
+/// As the agent shows no task.
+pub fn introspected_nothing() -> Value {
+    json!({ "Arn": "", "KnownStatus": "", "Family": "", "Version": "", "Containers": null })
 }
 
 fn desired(state: &TaskState) -> &'static str {
@@ -230,29 +357,53 @@ fn labels(state: &TaskState, spec: &ContainerSpec) -> Value {
 }
 
 /// Published ports, or those of the task's own interface.
-fn ports(spec: &ContainerSpec, c: &ContainerState) -> Option<Value> {
-    let port = |container: u16, host: Option<u16>, protocol: &str| {
+fn ports(spec: &ContainerSpec, c: &ContainerState, version: Version) -> Option<Value> {
+    let port = |container: u16, host: Option<u16>, protocol: &str, ip: Option<&str>| {
         let mut port = Fields::default();
         port.set("ContainerPort", container);
         port.set("Protocol", protocol);
         port.maybe("HostPort", host);
+        port.maybe("HostIp", ip.filter(|_| version == Version::V4));
         Value::from(port.0)
     };
     let ports: Vec<Value> = match c.bindings.is_empty() {
         false => {
             let bindings = c.bindings.iter();
             bindings
-                .map(|b| port(b.container_port, Some(b.host_port), b.protocol.as_str()))
+                .map(|b| {
+                    port(
+                        b.container_port,
+                        Some(b.host_port),
+                        b.protocol.as_str(),
+                        Some("0.0.0.0"),
+                    )
+                })
                 .collect()
         }
         true => {
             let mappings = spec.port_mappings.iter();
             mappings
-                .map(|m| port(m.container_port, m.host_port, m.protocol.as_str()))
+                .map(|m| port(m.container_port, m.host_port, m.protocol.as_str(), None))
                 .collect()
         }
     };
     (!ports.is_empty()).then_some(ports.into())
+}
+
+/// What it mounts; where a volume of Docker's is on this machine is nobody's to know.
+fn volumes(task: &Assignment, spec: &ContainerSpec) -> Option<Value> {
+    let shown = |mount: &Mount| {
+        let volume = task.volumes.iter().find(|v| v.name == mount.volume)?;
+        let mut fields = Fields::default();
+        match &volume.source {
+            VolumeSource::Host { path } => fields.set("Source", path.clone()),
+            _ => fields.set("DockerName", volume.name.clone()),
+        }
+        fields.set("Destination", mount.container_path.clone());
+        Some(Value::from(fields.0))
+    };
+    let all: Vec<Value> = spec.mounts.iter().filter_map(shown).collect();
+    (!all.is_empty()).then_some(all.into())
 }
 
 fn networks(state: &TaskState, i: usize, version: Version) -> Value {

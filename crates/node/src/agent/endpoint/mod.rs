@@ -7,7 +7,9 @@
 //! task's address *and* knows an id that nobody else is told; the ids are the same after a restart, for
 //! they are made from a key of this host.
 
+mod agent_api;
 mod credentials;
+mod introspection;
 mod metadata;
 mod serve;
 mod stats;
@@ -20,7 +22,8 @@ use self::credentials::Credentials;
 use super::driver::{Message, Sender, Shared};
 use super::seams::Joined;
 use super::state::{Network, TaskState};
-use crate::runtime::Container;
+use crate::runtime::{Container, Runtime};
+use crate::upstream::Upstream;
 use neargate_base::{Rng, uuid};
 use neargate_domain::{Assignment, InstanceNetwork, TaskNetwork};
 use parking_lot::RwLock;
@@ -49,9 +52,20 @@ struct Resident {
     driver: Sender,
     /// The node that the task is on.
     node: Arc<str>,
+    runtime: Arc<dyn Runtime>,
+    upstream: Arc<dyn Upstream>,
+    /// Which VPC the task is in, and its address there.
+    address: Option<(Arc<str>, Ipv4Addr)>,
     /// The task's id, and which of its containers; `None`: it is the task's keys that are meant.
     task_id: Arc<str>,
     container: Option<usize>,
+}
+
+/// A task that was asked for.
+struct Found {
+    seen: Box<Seen>,
+    container: usize,
+    resident: Resident,
 }
 
 /// What all containers of this host may ask.
@@ -118,9 +132,14 @@ impl TaskEndpoint {
     /// From here on the task's containers are answered.
     pub(super) fn add(&self, task: &Assignment, shared: &Shared, driver: &Sender) {
         let task_id: Arc<str> = task.task_id.as_str().into();
+        let interface = task.network.interface();
+        let address = interface.map(|eni| (eni.vpc_id.as_str().into(), eni.private_ipv4));
         let resident = |container| Resident {
             driver: driver.clone(),
             node: Arc::clone(&shared.node),
+            runtime: Arc::clone(&shared.runtime),
+            upstream: Arc::clone(&shared.upstream),
+            address: address.clone(),
             task_id: Arc::clone(&task_id),
             container,
         };
@@ -164,21 +183,70 @@ impl TaskEndpoint {
     }
 
     /// The task of an id, as it is now, and which of its containers is meant.
-    async fn find(&self, id: &str, caller: &Caller) -> Option<(Box<Seen>, usize)> {
+    async fn find(&self, id: &str, caller: &Caller) -> Option<Found> {
         let resident = self.residents.read().get(id).cloned()?;
         let container = resident.container?;
-        Some((resident.seen(caller).await?, container))
+        let seen = resident.seen(caller).await?;
+        Some(Found {
+            seen,
+            container,
+            resident,
+        })
+    }
+
+    /// The task that has the caller's address, as version 2 finds it: in a VPC, where nobody else has it.
+    async fn find_by_address(&self, caller: &Caller) -> Option<Found> {
+        let At::Vpc(vpc_id) = &caller.at else {
+            return None;
+        };
+        let of_caller = |resident: &&Resident| {
+            let address = resident.address.as_ref();
+            let (vpc, address) = match address {
+                Some((vpc, address)) => (vpc, address),
+                None => return false,
+            };
+            resident.container == Some(0) && **vpc == **vpc_id && *address == caller.address
+        };
+        let resident = self.residents.read().values().find(of_caller).cloned()?;
+        let seen = resident.seen(caller).await?;
+        Some(Found {
+            seen,
+            container: 0,
+            resident,
+        })
+    }
+
+    /// Every task of a node, as it is now.
+    async fn all_of(&self, node: &str) -> Vec<Box<Seen>> {
+        let first = |resident: &&Resident| &*resident.node == node && resident.container == Some(0);
+        let residents: Vec<Resident> = self
+            .residents
+            .read()
+            .values()
+            .filter(first)
+            .cloned()
+            .collect();
+        let mut all = Vec::with_capacity(residents.len());
+        for resident in residents {
+            all.extend(resident.told().await);
+        }
+        all.sort_by(|a, b| a.state.assignment.task_id.cmp(&b.state.assignment.task_id));
+        all
     }
 }
 
 impl Resident {
     /// Its task as it is now, when the caller is of it.
     async fn seen(&self, caller: &Caller) -> Option<Box<Seen>> {
+        let seen = self.told().await?;
+        caller.is_of(&seen.state, &self.node).then_some(seen)
+    }
+
+    async fn told(&self) -> Option<Box<Seen>> {
         let (tell, told) = oneshot::channel();
         self.driver.send(Message::Describe(tell)).ok()?;
         // A driver that ends meanwhile answers nobody.
-        let seen = told.await.ok()?;
-        caller.is_of(&seen.state, &self.node).then_some(seen)
+        told.await.ok()
     }
 }
 

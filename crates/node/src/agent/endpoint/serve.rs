@@ -1,6 +1,9 @@
 //! The endpoint's HTTP: which path is which, and how much of it anybody may have.
 
-use super::{Caller, TaskEndpoint, credentials, metadata, stats};
+use super::agent_api;
+use super::metadata::{self, Besides, Version};
+use super::{Caller, Found, TaskEndpoint, credentials, stats};
+use crate::agent::command;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -86,12 +89,30 @@ impl TaskEndpoint {
     /// # Errors
     /// It cannot be waited on.
     pub fn serve(self: &Arc<Self>, listener: std::net::TcpListener, at: At) -> io::Result<Served> {
+        let endpoint = Arc::clone(self);
+        self.serve_with(listener, at, move |caller, request| {
+            let endpoint = Arc::clone(&endpoint);
+            async move { answer(&endpoint, &caller, request).await }
+        })
+    }
+
+    /// As [`TaskEndpoint::serve`], by what `answer` says.
+    pub(super) fn serve_with<A, F>(
+        self: &Arc<Self>,
+        listener: std::net::TcpListener,
+        at: At,
+        answer: A,
+    ) -> io::Result<Served>
+    where
+        A: Fn(Caller, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+    {
         let listener = TcpListener::from_std(listener)?;
         let endpoint = Arc::clone(self);
         let accept = async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, from)) => endpoint.take(stream, from, &at),
+                    Ok((stream, from)) => endpoint.take(stream, from, &at, answer.clone()),
                     Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
                 }
             }
@@ -100,7 +121,11 @@ impl TaskEndpoint {
     }
 
     /// One that finds no place is closed at once.
-    fn take(self: &Arc<Self>, stream: TcpStream, from: SocketAddr, at: &At) {
+    fn take<A, F>(self: &Arc<Self>, stream: TcpStream, from: SocketAddr, at: &At, answer: A)
+    where
+        A: Fn(Caller, Request<Incoming>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+    {
         let Some(place) = self.place(at, from.ip()) else {
             return;
         };
@@ -113,13 +138,14 @@ impl TaskEndpoint {
             address,
             called: *called.ip(),
         };
-        let endpoint = Arc::clone(self);
         spawn("task-endpoint-connection", async move {
             let _place = place;
-            let answer = service_fn(|request| answer(&endpoint, &caller, request));
+            let answer = service_fn(|request| answer(caller.clone(), request));
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new())
                 .header_read_timeout(IDLE)
+                // Who has said all may wait for the answer with `nc`.
+                .half_close(true)
                 .max_buf_size(MAX_HEAD_BYTES);
             // Whatever a client does wrong concerns it alone.
             let _ = http.serve_connection(TokioIo::new(stream), answer).await;
@@ -147,18 +173,23 @@ async fn answer(
     caller: &Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let path = request.uri().path().trim_matches('/').to_owned();
+    let parts: Vec<&str> = path.split('/').collect();
+    if let ["api", id, rest @ ..] = parts.as_slice() {
+        let (status, body) = agent_api::answer(endpoint, caller, id, rest, request).await;
+        return Ok(said(status, &body));
+    }
     if request.method() != Method::GET {
         return Ok(said(StatusCode::METHOD_NOT_ALLOWED, &Value::Null));
     }
-    let path = request.uri().path().trim_matches('/');
-    let parts: Vec<&str> = path.split('/').collect();
     let (status, body) = match parts.as_slice() {
-        ["v4", id, rest @ ..] => {
-            of_container(endpoint, caller, metadata::Version::V4, id, rest).await
-        }
-        ["v3", id, rest @ ..] => {
-            of_container(endpoint, caller, metadata::Version::V3, id, rest).await
-        }
+        ["v4", id, rest @ ..] => of_container(endpoint, caller, Version::V4, id, rest).await,
+        ["v3", id, rest @ ..] => of_container(endpoint, caller, Version::V3, id, rest).await,
+        [
+            "v2",
+            what @ ("metadata" | "metadataWithTags" | "stats"),
+            rest @ ..,
+        ] => by_address(endpoint, caller, what, rest).await,
         ["v2", "credentials", id] => keys(endpoint, caller, id).await,
         ["v2", "credentials"] => {
             let text = "No Credential ID in the request";
@@ -191,7 +222,7 @@ async fn keys(endpoint: &TaskEndpoint, caller: &Caller, id: &str) -> (StatusCode
 async fn of_container(
     endpoint: &TaskEndpoint,
     caller: &Caller,
-    version: metadata::Version,
+    version: Version,
     id: &str,
     rest: &[&str],
 ) -> (StatusCode, Value) {
@@ -203,7 +234,7 @@ async fn of_container(
         ["task", "stats"] => (true, true),
         _ => return (StatusCode::NOT_FOUND, "404 page not found".into()),
     };
-    let Some((seen, container)) = endpoint.find(id, caller).await else {
+    let Some(found) = endpoint.find(id, caller).await else {
         let what = match (of_task, is_stats) {
             (false, false) => "container metadata",
             (false, true) => "container stats",
@@ -221,10 +252,14 @@ async fn of_container(
         let text = format!("{prefix} {what} handler: {why}: {id}");
         return (StatusCode::NOT_FOUND, text.into());
     };
+    let (seen, container) = (&found.seen, found.container);
     let body = match (of_task, is_stats) {
         (false, false) => metadata::container(&seen.state, container, version),
-        (true, false) => metadata::task(&seen.state, version),
-        (false, true) => match stats::container(endpoint, &seen, container).await {
+        (true, false) => {
+            let with_tags = rest == ["taskWithTags"];
+            metadata::task(&seen.state, version, &besides(&found, with_tags).await)
+        }
+        (false, true) => match stats::container(endpoint, seen, container).await {
             Some(stats) => stats,
             None => {
                 let text =
@@ -232,12 +267,74 @@ async fn of_container(
                 return (StatusCode::INTERNAL_SERVER_ERROR, text.into());
             }
         },
-        (true, true) => stats::task(endpoint, &seen).await,
+        (true, true) => stats::task(endpoint, seen).await,
     };
     (StatusCode::OK, body)
 }
 
-fn said(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+/// Version 2 knows a task by its address, and a container by the id that the task is told of it.
+async fn by_address(
+    endpoint: &TaskEndpoint,
+    caller: &Caller,
+    what: &str,
+    rest: &[&str],
+) -> (StatusCode, Value) {
+    let refused = |text: String| (StatusCode::BAD_REQUEST, text.into());
+    let Some(found) = endpoint.find_by_address(caller).await else {
+        return refused(format!(
+            "Unable to get task arn from request: unable to associate '{}' with task",
+            caller.address
+        ));
+    };
+    let seen = &found.seen;
+    let task = &seen.state.assignment;
+    let with_tags = what == "metadataWithTags" || rest == ["taskWithTags"];
+    let body = match (what, rest) {
+        ("stats", []) => stats::task(endpoint, seen).await,
+        (_, []) | ("metadata", ["taskWithTags"]) => {
+            metadata::task(&seen.state, Version::V2, &besides(&found, with_tags).await)
+        }
+        ("stats" | "metadata", [id]) => {
+            let mut containers = task.containers.iter();
+            let i = containers.position(|c| command::runtime_id(task, &c.name) == *id);
+            match (what, i) {
+                ("metadata", Some(i)) => metadata::container(&seen.state, i, Version::V2),
+                ("metadata", None) => {
+                    return refused(format!("Unable to generate metadata for container '{id}'"));
+                }
+                (_, i) => {
+                    let stats = match i {
+                        Some(i) => stats::container(endpoint, seen, i).await,
+                        None => None,
+                    };
+                    match stats {
+                        Some(stats) => stats,
+                        None => {
+                            return refused(format!("Unable to get container stats for: {id}"));
+                        }
+                    }
+                }
+            }
+        }
+        _ => return (StatusCode::NOT_FOUND, "404 page not found".into()),
+    };
+    (StatusCode::OK, body)
+}
+
+async fn besides(found: &Found, with_tags: bool) -> Besides {
+    let task_id = &found.resident.task_id;
+    let tags = match with_tags {
+        true => Some(found.resident.upstream.tags(task_id).await),
+        false => None,
+    };
+    Besides {
+        tags: tags.map(|tags| tags.map_err(|e| e.to_string())),
+        room: found.resident.runtime.room(task_id).await.ok().flatten(),
+        clock: stats::clock(),
+    }
+}
+
+pub(super) fn said(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let text = match body {
         Value::Null => Vec::new(),
         body => serde_json::to_vec(body).expect("JSON has string keys only"),

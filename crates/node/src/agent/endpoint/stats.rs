@@ -3,7 +3,7 @@
 //! from their cgroups and the kernel's counters. What is not counted is left out.
 
 use super::super::command;
-use super::{Seen, TaskEndpoint};
+use super::{Seen, TaskEndpoint, metadata};
 use crate::cgroup::Usage;
 use crate::runtime::Container;
 use neargate_base::{Clock, Timestamp, task, time::SystemClock};
@@ -85,6 +85,23 @@ pub(super) async fn task(endpoint: &TaskEndpoint, seen: &Seen) -> Value {
         );
     }
     all.into()
+}
+
+/// What the kernel says of its clock (adjtimex(2)).
+#[allow(unsafe_code)]
+pub(super) fn clock() -> Option<metadata::Clock> {
+    // SAFETY: all zeroes are a value of it, by which nothing is set.
+    let mut now: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes into what outlives the call.
+    if unsafe { libc::adjtimex(&raw mut now) } == -1 {
+        return None;
+    }
+    let micros = i32::try_from(now.maxerror).unwrap_or(i32::MAX);
+    Some(metadata::Clock {
+        is_synchronized: now.status & libc::STA_UNSYNC == 0,
+        error_bound_millis: f64::from(micros) / 1_000.0,
+        read_at: SystemClock.now(),
+    })
 }
 
 async fn counters(container: &dyn Container, own_network: bool) -> (HostTime, Vec<Interface>) {

@@ -3,7 +3,7 @@ use super::super::state::{Network, Phase, TaskState};
 use super::super::tests::fakes::FakeUpstream;
 use super::super::tests::{assignment, at, container};
 use super::credentials::{Credentials, shown};
-use super::metadata::{self, Version};
+use super::metadata::{self, Besides, Version};
 use super::{At, Caller, TaskEndpoint};
 use neargate_base::time::{ManualClock, SystemClock};
 use neargate_base::{Clock, Rng};
@@ -92,7 +92,7 @@ fn on_an_instance_the_bridge_tells_who_asks() {
 #[test]
 fn a_task_is_shown_as_the_agent_shows_it() {
     let mut state = state();
-    let task = metadata::task(&state, Version::V4);
+    let task = metadata::task(&state, Version::V4, &Besides::default());
     assert_eq!(
         (&task["KnownStatus"], &task["DesiredStatus"]),
         (&"NONE".into(), &"RUNNING".into())
@@ -139,7 +139,10 @@ fn a_task_is_shown_as_the_agent_shows_it() {
         name.starts_with("ecs-web-1-web-") || name.starts_with("ecs-"),
         "{name}"
     );
-    assert_eq!(metadata::task(&state, Version::V4)["Cluster"], "default");
+    assert_eq!(
+        metadata::task(&state, Version::V4, &Besides::default())["Cluster"],
+        "default"
+    );
 }
 
 #[tokio::test]

@@ -102,6 +102,7 @@ fn the_task_definitions_environment_wins() {
             "AWS_ENDPOINT_URL=http://169.254.169.253:4566",
             "ECS_CONTAINER_METADATA_URI=http://169.254.170.2/v3/0123",
             "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/0123",
+            "ECS_AGENT_URI=http://169.254.170.2/api/0123",
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/c1",
             "EMPTY=",
         ]

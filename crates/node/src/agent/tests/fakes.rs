@@ -379,6 +379,10 @@ impl Runtime for FakeRuntime {
         Ok(())
     }
 
+    fn writable_dir(&self, task_id: &str) -> PathBuf {
+        self.state_dir(task_id, "")
+    }
+
     fn state_dir(&self, task_id: &str, name: &str) -> PathBuf {
         self.dir.path().join(task_id).join(name)
     }
@@ -444,6 +448,10 @@ impl Runtime for FakeRuntime {
 
     async fn files(&self, _: &str) -> Result<Files, RuntimeError> {
         Ok(*self.files.lock())
+    }
+
+    async fn room(&self, _: &str) -> Result<Option<(u64, u64)>, RuntimeError> {
+        Ok(None)
     }
 
     async fn discard(&self, _: &str, _: &str) -> Result<(), RuntimeError> {
