@@ -39,7 +39,13 @@ pub fn import(root: &Path, source: &Path) -> Result<()> {
     for service in taken::read(root)? {
         let path = newest(&data.join(&service.id))?;
         let text = std::fs::read_to_string(&path)?;
-        let model: Value = serde_json::from_str(&text).context(path.display().to_string())?;
+        let mut model: Value = serde_json::from_str(&text).context(path.display().to_string())?;
+        let older = root.join("models/older").join(format!("{}.json", service.id));
+        if older.is_file() {
+            let text = std::fs::read_to_string(&older)?;
+            let more = serde_json::from_str(&text).context(older.display().to_string())?;
+            merge(&mut model, more);
+        }
         if let taken::Operations::Some(names) = &service.operations
             && let Some(unknown) = names.iter().find(|n| model["operations"][n].is_null())
         {
@@ -49,6 +55,19 @@ pub fn import(root: &Path, source: &Path) -> Result<()> {
         std::fs::write(&out, render(&reduce(model, &service.operations))?)?;
     }
     Ok(())
+}
+
+/// Adds to a model what it says no more: how its service is spoken to in the protocol that it had before.
+fn merge(model: &mut Value, more: Value) {
+    match (model, more) {
+        (Value::Object(model), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(model.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(model), Value::Array(more)) => model.extend(more),
+        (model, more) => *model = more,
+    }
 }
 
 /// The newest API version of a service.

@@ -301,7 +301,8 @@ pub struct Member {
     pub location: Location,
     /// The model's `locationName`; its meaning depends on protocol and location.
     pub location_name: Option<&'static str>,
-    /// ec2Query's name of an input member.
+    /// ec2Query's name of an input member; of a service that speaks awsQuery beside JSON, awsQuery's name of
+    /// any member.
     pub query_name: Option<&'static str>,
     /// Overrides the shape's.
     pub timestamp: Option<TimestampFormat>,

@@ -42,6 +42,7 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_ses::SERVICE,
     &neargate_api_sesv2::SERVICE,
     &neargate_api_sns::SERVICE,
+    &neargate_api_sqs::SERVICE,
     &neargate_api_ssm::SERVICE,
     &neargate_api_sts::SERVICE,
     &xray::SERVICE,
@@ -88,6 +89,8 @@ pub use neargate_api_sesv2;
 #[doc(hidden)]
 pub use neargate_api_sns;
 #[doc(hidden)]
+pub use neargate_api_sqs;
+#[doc(hidden)]
 pub use neargate_api_ssm;
 #[doc(hidden)]
 pub use neargate_api_sts;
@@ -116,6 +119,7 @@ macro_rules! every_operation {
         $crate::neargate_api_ses::operations!($with);
         $crate::neargate_api_sesv2::operations!($with);
         $crate::neargate_api_sns::operations!($with);
+        $crate::neargate_api_sqs::operations!($with);
         $crate::neargate_api_ssm::operations!($with);
         $crate::neargate_api_sts::operations!($with);
     };

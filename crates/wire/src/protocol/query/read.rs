@@ -54,13 +54,13 @@ fn structure(style: Style, shape: &Shape, node: &Node, path: &str) -> Result<Val
     Ok(Value::Struct(fields))
 }
 
-/// ec2Query: `queryName`, or the capitalised `locationName`, or the capitalised member name.
+/// `queryName`; else the `locationName` or the member's name, which ec2Query capitalises.
 fn parameter_name(style: Style, member: &Member) -> Cow<'static, str> {
-    if style == Style::Query {
-        return Cow::Borrowed(member.wire_name());
-    }
     if let Some(name) = member.query_name {
         return Cow::Borrowed(name);
+    }
+    if style == Style::Query {
+        return Cow::Borrowed(member.wire_name());
     }
     let name = member.wire_name();
     let mut letters = name.chars();
