@@ -7,6 +7,8 @@
 //! [`Extents`] are bytes of the other kind: under names of their own, each with one owner, for what
 //! comes and goes (objects).
 //!
+//! A [`wal::Wal`] is the log that an engine of its own writes ahead.
+//!
 //! The one form so far is a local directory, driven with plain file calls: an object-store layer
 //! would only add copies. [`Blobs`] shows no file but through [`Blobs::path`], which may answer
 //! `None`; an S3-compatible form fits behind the same methods.
@@ -17,6 +19,7 @@ mod error;
 mod extents;
 mod read;
 mod upload;
+pub mod wal;
 
 pub use digest::{Digest, Hasher, InvalidDigest};
 pub use disk::{Blobs, Entry, Stored};

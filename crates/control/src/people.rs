@@ -21,6 +21,7 @@ pub(crate) async fn create_user(
         request_id: house.rng.uuid(),
         scope: scope.clone(),
         principal: Principal::root(&scope.account, ""),
+        reached_at: None,
         house: house.clone(),
     };
     let scope = house.settings.default_scope.of_account(account.clone());

@@ -57,6 +57,7 @@ impl Caller {
             request_id,
             scope: scope.clone(),
             principal: Principal::service(role),
+            reached_at: None,
             house: house.clone(),
         };
         let input = input.to_value();

@@ -144,10 +144,20 @@ pub struct Ctx {
     pub request_id: String,
     pub scope: Scope,
     pub principal: Principal,
+    /// Where the caller reached us: `http://localhost:4566`. `None`: from within.
+    pub reached_at: Option<Arc<str>>,
     pub house: Arc<House>,
 }
 
 impl Ctx {
+    /// The address of the API as the caller knows it, for names that are addresses, too.
+    pub fn endpoint(&self) -> String {
+        match &self.reached_at {
+            Some(at) => (**at).to_owned(),
+            None => self.house.settings.registry_url(),
+        }
+    }
+
     /// Do policies bound who calls? They do not bind an account's root, services, and whoever needs no
     /// proof.
     pub fn is_bounded(&self) -> bool {

@@ -62,6 +62,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         request_id: String::new(),
         scope,
         principal: Principal::root(&AccountId::default(), ""),
+        reached_at: None,
         house: Arc::new(house),
     }
 }

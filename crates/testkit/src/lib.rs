@@ -121,6 +121,7 @@ pub fn cx(house: &Arc<House>, scope: &Scope) -> Ctx {
         request_id: "request".into(),
         scope: scope.clone(),
         principal: Principal::root(&AccountId::default(), "test"),
+        reached_at: None,
         house: house.clone(),
     }
 }

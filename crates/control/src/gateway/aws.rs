@@ -6,7 +6,7 @@ use super::encoding::{EncodingError, plain};
 use super::memory::HeldMemory;
 use super::{Gateway, Peer};
 use bytes::Bytes;
-use http::header::{HeaderName, REFERER, USER_AGENT};
+use http::header::{HOST, HeaderName, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -23,6 +23,7 @@ use neargate_wire::schema::{Operation, Protocol};
 use neargate_wire::sigv4::{ErrorStyle, SigV4Error};
 use neargate_wire::validate::validate;
 use std::error::Error;
+use std::sync::Arc;
 
 /// So much of a stranger's form tells which service he means.
 const MAX_NAMED_BYTES: usize = 4 << 10;
@@ -295,10 +296,12 @@ async fn answer(
         validate(&shape, &input).map_err(|invalid| service.invalid(&invalid))?;
     }
     let is_signed = caller.is_signed();
+    let reached_at = reached_at(gateway, &request);
     let cx = Ctx {
         request_id: request_id.to_owned(),
         scope: caller.scope,
         principal: caller.principal,
+        reached_at,
         house: house.clone(),
     };
     // Who needs no proof is free of policies, too.
@@ -317,6 +320,15 @@ async fn answer(
     );
     let reply = protocol::encode(call.service, call.protocol, operation, &output?, request_id);
     Ok(reply.map(full))
+}
+
+/// The address that the caller knows the API by.
+fn reached_at(gateway: &Gateway, request: &protocol::Request) -> Option<Arc<str>> {
+    let authority = request.uri().authority().map(|a| a.as_str());
+    let host = || request.headers().get(HOST)?.to_str().ok();
+    let host = authority.or_else(host).filter(|host| !host.is_empty())?;
+    let scheme = if gateway.tls.is_some() { "https" } else { "http" };
+    Some(format!("{scheme}://{host}").into())
 }
 
 /// How a call came in, as far as policies ask.

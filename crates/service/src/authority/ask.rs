@@ -38,6 +38,8 @@ pub(super) async fn ask(
         let value = match member.name {
             name if name == ask.member => wrapped(member.shape.get(), of),
             "registryId" => Value::Str(scope.account.to_string()),
+            // SQS tells only what is asked for.
+            "AttributeNames" => wrapped(member.shape.get(), "All"),
             "PolicyName" => Value::Str("default".into()),
             "Filters" => match ask.member.strip_prefix("Filters.") {
                 Some(filter) => filtered(member.shape.get(), filter, of),
@@ -51,6 +53,7 @@ pub(super) async fn ask(
         request_id: cx.request_id.clone(),
         scope: scope.clone(),
         principal: Principal::service("authorization"),
+        reached_at: None,
         house: cx.house.clone(),
     };
     match service.call(inner, operation, Value::Struct(fields)).await {

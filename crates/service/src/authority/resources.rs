@@ -26,7 +26,8 @@ pub(super) fn named(
     scope: &Scope,
     said: &Said,
 ) -> Vec<Named> {
-    let account = said.one("registryId").unwrap_or(scope.account.as_str());
+    let account = said.one("registryId").or_else(|| owner_of_queue(prefix, said));
+    let account = account.unwrap_or(scope.account.as_str());
     let types = reference.on(prefix, action);
     let naming = Naming {
         types: &types,
@@ -56,6 +57,19 @@ pub(super) fn named(
         }
     }
     all
+}
+
+/// Whose queue a call to SQS names: the last but one part of its URL.
+fn owner_of_queue<'a>(prefix: &str, said: &'a Said) -> Option<&'a str> {
+    if prefix != "sqs" {
+        return None;
+    }
+    let by_url = said.one("QueueUrl").and_then(|url| {
+        let owner = url.trim_end_matches('/').rsplit('/').nth(1)?;
+        let is_account = owner.len() == 12 && owner.bytes().all(|b| b.is_ascii_digit());
+        is_account.then_some(owner)
+    });
+    by_url.or_else(|| said.one("QueueOwnerAWSAccountId"))
 }
 
 struct Naming<'a> {
@@ -226,6 +240,10 @@ impl Naming<'_> {
             false => value,
         };
         match slot {
+            "QueueName" => {
+                let path = name.trim_end_matches('/');
+                path.rsplit('/').next().unwrap_or(path).to_owned()
+            }
             "ParameterNameWithoutLeadingSlash" => name.trim_start_matches('/').to_owned(),
             "Alias" => name.trim_start_matches("alias/").to_owned(),
             "TaskDefinitionFamilyName" => name.split(':').next().unwrap_or(name).to_owned(),

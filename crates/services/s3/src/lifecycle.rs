@@ -45,6 +45,7 @@ pub async fn apply(s3: &S3, house: &Arc<House>) -> Result<(), AwsError> {
                 region: bucket.region.clone(),
             },
             principal: Principal::service("lifecycle.s3.amazonaws.com"),
+            reached_at: None,
             house: house.clone(),
         };
         let rules = lifecycle.0.rules;

@@ -92,6 +92,7 @@ impl Call {
             request_id: self.house.rng.uuid(),
             scope: scope.of_account(claims.account.clone()),
             principal: who.clone(),
+            reached_at: None,
             house: self.house.clone(),
         };
         let from = Circumstances {

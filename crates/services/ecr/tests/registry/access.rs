@@ -83,6 +83,7 @@ async fn as_root<O: OperationDef>(
         request_id: r.house.rng.uuid(),
         principal: Principal::root(&scope.account, ""),
         scope,
+        reached_at: None,
         house: r.house.clone(),
     };
     let service = r.house.caller.service(O::service().id);

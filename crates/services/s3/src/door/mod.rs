@@ -143,6 +143,7 @@ impl Objects {
             request_id: request_id.to_owned(),
             scope: visitor.default_scope.clone(),
             principal: Principal::anonymous(),
+            reached_at: None,
             house: house.clone(),
         };
         let key = address.key().unwrap_or_default();
@@ -174,6 +175,7 @@ impl Objects {
             request_id: request_id.to_owned(),
             scope: caller.scope,
             principal: caller.principal,
+            reached_at: None,
             house: house.clone(),
         };
         parts.uri = with_path(&parts.uri, &address.path)?;
@@ -275,6 +277,7 @@ impl Objects {
             request_id: request_id.to_owned(),
             scope,
             principal,
+            reached_at: None,
             house: house.clone(),
         };
         let mut incoming = Incoming {

@@ -11,7 +11,7 @@ pub(super) use read::{Style, read};
 
 use super::xml::Writer;
 use super::{DecodeError, ErrorReply, Request, Response, form, reply, xml};
-use crate::schema::{Fault, Operation, Service};
+use crate::schema::{Fault, Operation, Service, Shape};
 use crate::value::Value;
 
 const CONTENT_TYPE: &str = "text/xml";
@@ -21,12 +21,28 @@ pub fn decode(_: &Service, op: &Operation, request: &Request) -> Result<Value, D
         return Ok(Value::Struct(Vec::new()));
     };
     let parameters = form::parse(request)?;
-    read(Style::Query, &shape, &parameters)
+    let mut input = read(Style::Query, &shape, &parameters)?;
+    name_queue(&shape, &mut input, request.uri().path());
+    Ok(input)
+}
+
+/// A call may be made at the URL of the queue that it is about, and needs not name that then
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests.html>).
+fn name_queue(shape: &Shape, input: &mut Value, path: &str) {
+    let Some((at, _)) = shape.member("QueueUrl") else {
+        return;
+    };
+    if let Value::Struct(fields) = input
+        && path.len() > 1
+        && fields.iter().all(|(field, _)| *field != at)
+    {
+        fields.insert(0, (at, Value::Str(path.to_owned())));
+    }
 }
 
 /// `<OpResponse xmlns><OpResult>...</OpResult><ResponseMetadata>...`.
 pub fn encode(service: &Service, op: &Operation, output: &Value, request_id: &str) -> Response {
-    let mut out = Writer::new();
+    let mut out = Writer::of_query();
     let root = format!("{}Response", op.name);
     out.open(&root, service.xml_namespace);
     if let Some(shape) = op.output {
@@ -55,7 +71,7 @@ pub(super) fn error_document(
     error: &ErrorReply,
 ) -> String {
     let modelled = op.and_then(|op| op.error(&error.code));
-    let mut out = Writer::new();
+    let mut out = Writer::of_query();
     out.open("ErrorResponse", namespace);
     out.open("Error", None);
     out.text_element(

@@ -10,15 +10,30 @@ use std::fmt::Write;
 
 /// Builds a document; the caller keeps `open` and `close` in pairs.
 #[derive(Debug)]
-pub(in super::super) struct Writer(String);
+pub(in super::super) struct Writer {
+    text: String,
+    /// Members are called as awsQuery calls them.
+    query: bool,
+}
 
 impl Writer {
     pub(in super::super) fn new() -> Self {
-        Writer(String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
+        Writer {
+            text: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"),
+            query: false,
+        }
+    }
+
+    /// For awsQuery, whose members may have names of their own.
+    pub(in super::super) fn of_query() -> Self {
+        Writer {
+            query: true,
+            ..Writer::new()
+        }
     }
 
     pub(in super::super) fn finish(self) -> String {
-        self.0
+        self.text
     }
 
     /// `<name>`, with a default namespace if there is one.
@@ -28,23 +43,23 @@ impl Writer {
     }
 
     fn open_with(&mut self, name: &str, attributes: &[(String, String)]) {
-        self.0.push('<');
-        self.0.push_str(name);
+        self.text.push('<');
+        self.text.push_str(name);
         for (key, value) in attributes {
-            let _ = write!(self.0, " {key}=\"");
-            escape(&mut self.0, value, true);
-            self.0.push('"');
+            let _ = write!(self.text, " {key}=\"");
+            escape(&mut self.text, value, true);
+            self.text.push('"');
         }
-        self.0.push('>');
+        self.text.push('>');
     }
 
     pub(in super::super) fn close(&mut self, name: &str) {
-        let _ = write!(self.0, "</{name}>");
+        let _ = write!(self.text, "</{name}>");
     }
 
     pub(in super::super) fn text_element(&mut self, name: &str, text: &str) {
         self.open(name, None);
-        escape(&mut self.0, text, false);
+        escape(&mut self.text, text, false);
         self.close(name);
     }
 }
@@ -128,8 +143,10 @@ pub(in super::super) fn write_members(
             continue;
         }
         let flattened = member.is_flattened();
+        let of_query = member.query_name.filter(|_| out.query);
         // Models older than Smithy flatten the list's shape, and name its element there.
         let name = match (member.location_name, member.shape.kind) {
+            _ if of_query.is_some() => of_query.unwrap_or_default(),
             (None, Kind::List(inner)) if member.shape.flattened && !member.flattened => {
                 inner.location_name.unwrap_or(member.name)
             }
@@ -213,7 +230,7 @@ fn write_value(out: &mut Writer, traits: &Traits<'_>, shape: &Shape, value: &Val
         _ => {
             let format = traits.timestamp.unwrap_or(TimestampFormat::DateTime);
             out.open_with(traits.name, &attributes);
-            escape(&mut out.0, &text::write(shape, format, value), false);
+            escape(&mut out.text, &text::write(shape, format, value), false);
             out.close(traits.name);
         }
     }
