@@ -40,7 +40,9 @@ pub fn import(root: &Path, source: &Path) -> Result<()> {
         let path = newest(&data.join(&service.id))?;
         let text = std::fs::read_to_string(&path)?;
         let mut model: Value = serde_json::from_str(&text).context(path.display().to_string())?;
-        let older = root.join("models/older").join(format!("{}.json", service.id));
+        let older = root
+            .join("models/older")
+            .join(format!("{}.json", service.id));
         if older.is_file() {
             let text = std::fs::read_to_string(&older)?;
             let more = serde_json::from_str(&text).context(older.display().to_string())?;

@@ -2,7 +2,7 @@
 
 use crate::accounts::Accounts;
 use crate::root_key::{self, RootKeyError};
-use crate::services;
+use crate::services::{self, Held};
 use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng};
 use neargate_blob::{BlobError, Blobs, Extents};
@@ -12,6 +12,7 @@ use neargate_ecs::{Ecs, Times};
 use neargate_elbv2::Elbv2;
 use neargate_logs::{EngineError, LogEngine, Logs};
 use neargate_route53::Route53;
+use neargate_service::certificate;
 use neargate_service::ctx::Settings;
 use neargate_service::door::HttpDoor;
 use neargate_service::eni::Cursors;
@@ -24,6 +25,7 @@ use neargate_service::session::Sessions;
 use neargate_service::{AwsError, Background, Caller, Component, Db, House};
 use neargate_ses::Ses;
 use neargate_ses::relay::Relay;
+use neargate_sns::Sns;
 use neargate_store::Store;
 use neargate_wire::route::Door;
 use std::collections::BTreeMap;
@@ -69,6 +71,11 @@ pub enum StartError {
     Mails { path: PathBuf, source: BlobError },
     #[error("cannot open the metrics")]
     Metrics(#[source] MetricError),
+    #[error("cannot open what is to be delivered, {path}")]
+    Notifications {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 /// A running control plane. Dropping it ends its controllers.
@@ -119,6 +126,8 @@ impl ControlPlane {
             .map_err(|source| StartError::Logs { path, source })?;
         let metrics = MetricEngine::open(&data.join("metrics"), clock.clone());
         let metrics = metrics.map_err(StartError::Metrics)?;
+        let path = data.join("notifications");
+        let sns = Sns::open(&path).map_err(|source| StartError::Notifications { path, source })?;
         let outbound = Outbound::new(options.settings.reach.clone());
         let house = Arc::new(House {
             db,
@@ -135,6 +144,7 @@ impl ControlPlane {
             events: events::Seat::default(),
             sessions: Sessions::default(),
             outbound,
+            authority: certificate::Seat::default(),
         });
         let accounts = Accounts::open(house.clone()).await;
         let accounts = accounts.map_err(StartError::Accounts)?;
@@ -144,16 +154,17 @@ impl ControlPlane {
         let elbv2 = Arc::new(Elbv2::default());
         let route53 = Arc::<Route53>::default();
         let ses = Arc::new(Ses::new(mails, options.relay));
-        let components = services::components(
-            &ec2,
-            &ecs,
-            &elbv2,
-            &logs,
-            &route53,
-            &ses,
+        let components = services::components(Held {
+            ec2: ec2.clone(),
+            ecs: ecs.clone(),
+            elbv2: elbv2.clone(),
+            logs: logs.clone(),
+            route53: route53.clone(),
+            ses: ses.clone(),
             objects,
-            metrics.clone(),
-        );
+            metrics: metrics.clone(),
+            sns: Arc::new(sns),
+        });
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());
         let mut background = Background::new(house.clone());
@@ -161,6 +172,7 @@ impl ControlPlane {
         for component in &components {
             component.ready().await;
         }
+        all().for_each(|component| component.resume(&house));
         let doors = all().flat_map(Component::doors).collect();
         Ok(ControlPlane {
             house,

@@ -26,39 +26,44 @@ use neargate_sts::Sts;
 use neargate_wire::schema;
 use std::sync::Arc;
 
-/// The services that have handlers. Nodes, edges and our own pages reach those that are given by
-/// more than their operations.
-pub fn components(
-    ec2: &Arc<Ec2>,
-    ecs: &Arc<Ecs>,
-    elbv2: &Arc<Elbv2>,
-    logs: &Arc<Logs>,
-    route53: &Arc<Route53>,
-    ses: &Arc<Ses>,
-    objects: Arc<Extents>,
-    metrics: Arc<neargate_cloudwatch::Engine>,
-) -> Vec<Arc<dyn Component>> {
+/// Services that others hold, too: nodes, edges and our own pages reach them by more than their
+/// operations, or they keep something that was opened from the disk.
+#[derive(Debug)]
+pub struct Held {
+    pub ec2: Arc<Ec2>,
+    pub ecs: Arc<Ecs>,
+    pub elbv2: Arc<Elbv2>,
+    pub logs: Arc<Logs>,
+    pub route53: Arc<Route53>,
+    pub ses: Arc<Ses>,
+    pub objects: Arc<Extents>,
+    pub metrics: Arc<neargate_cloudwatch::Engine>,
+    pub sns: Arc<Sns>,
+}
+
+/// The services that have handlers.
+pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
     vec![
         // Whoever emits events finds the seat taken.
         Arc::<Events>::default(),
-        ecs.clone(),
-        logs.clone(),
-        ec2.clone(),
+        held.ecs,
+        held.logs,
+        held.ec2,
         Arc::new(Autoscaling::default()),
         Arc::<ApplicationAutoscaling>::default(),
-        elbv2.clone(),
-        Arc::new(CloudWatch::new(metrics)),
+        held.elbv2,
+        Arc::new(CloudWatch::new(held.metrics)),
         Arc::new(Acm),
         Arc::new(Ecr),
-        Arc::new(S3::new(objects)),
+        Arc::new(S3::new(held.objects)),
         Arc::<Iam>::default(),
         Arc::new(Kms),
-        route53.clone(),
+        held.route53,
         Arc::new(Scheduler),
         Arc::new(SecretsManager),
         Arc::new(ServiceDiscovery),
-        ses.clone(),
-        Arc::new(Sns),
+        held.ses,
+        held.sns,
         Arc::<Ssm>::default(),
         Arc::new(Sts::default()),
     ]

@@ -93,6 +93,7 @@ impl Caller {
             request_id: house.rng.uuid(),
             scope: scope.clone(),
             principal: Principal::service(by.name()),
+            reached_at: None,
             house: house.clone(),
         };
         let mut input = match operation.input {

@@ -8,10 +8,12 @@ use crate::db::{Resource, Stored};
 use crate::sealing::{RootKey, Sealed};
 use crate::tags::Tags;
 use crate::{AwsError, House, Scope, Tx};
+use async_trait::async_trait;
 use neargate_base::{Arn, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// `acm/certificate/…/<uuid>`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,4 +195,37 @@ pub fn used(tx: Tx, certificate: &Stored<Certificate>, user: &str, uses: bool) -
         false => new.in_use_by.remove(user),
     };
     tx.update(certificate, &new)
+}
+
+/// Certifies keys of Neargate's own parts, as the authority of this installation. ACM's service is it.
+#[async_trait]
+pub trait Authority: fmt::Debug + Send + Sync {
+    /// The certificate of a private key (PKCS #8, in PEM) for this name, and the authority's own behind it,
+    /// in PEM.
+    ///
+    /// # Errors
+    /// The store's, and that of a key that cannot be certified.
+    async fn certify(&self, house: &House, name: &str, key: &str) -> Result<String, AwsError>;
+}
+
+/// Where the authority takes its place in the house.
+#[derive(Debug, Default)]
+pub struct Seat(OnceLock<Arc<dyn Authority>>);
+
+impl Seat {
+    /// # Panics
+    /// When somebody has taken it.
+    pub fn take(&self, authority: Arc<dyn Authority>) {
+        let taken = self.0.set(authority);
+        taken.expect("one service is the authority");
+    }
+
+    /// # Errors
+    /// As [`Authority::certify`]; [`AwsError::not_implemented`] where there is no authority.
+    pub async fn certify(&self, house: &House, name: &str, key: &str) -> Result<String, AwsError> {
+        match self.0.get() {
+            Some(authority) => authority.certify(house, name, key).await,
+            None => Err(AwsError::not_implemented("acm", "certificates of our own")),
+        }
+    }
 }

@@ -26,6 +26,9 @@ pub trait Component: Debug + Send + Sync + 'static {
     /// Waits until it knows what others ask of it: no call is answered before.
     async fn ready(&self) {}
 
+    /// Goes on with what was left to do when all are ready: what it asks of others is answered now.
+    fn resume(self: Arc<Self>, _house: &Arc<House>) {}
+
     /// HTTP of its own that is no AWS operation.
     fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
         Vec::new()

@@ -1,6 +1,7 @@
 //! What a handler is given: who calls, from where, and the house it works in.
 
 use crate::caller::Caller;
+use crate::certificate;
 use crate::db::Db;
 use crate::events;
 use crate::identity::{Kind, Principal, Seat};
@@ -130,6 +131,8 @@ pub struct House {
     pub sessions: Sessions,
     /// The one way to endpoints that customers named.
     pub outbound: Outbound,
+    /// Who certifies keys of our own.
+    pub authority: certificate::Seat,
 }
 
 impl House {

@@ -43,6 +43,7 @@ impl Caller {
             scope: scope.clone(),
             principal: Principal::service(sender.service),
             house: house.clone(),
+            reached_at: None,
         };
         let mut input = input.to_value();
         service.admit(operation, &mut input);

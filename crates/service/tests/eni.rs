@@ -9,6 +9,7 @@ use neargate_base::{AccountId, Clock, Region, Rng};
 use neargate_blob::Blobs;
 use neargate_domain::vpc::{DefaultVpc, Subnet};
 use neargate_domain::{Assignment, DesiredState, LaunchType, NetworkInterface, TaskNetwork};
+use neargate_service::certificate;
 use neargate_service::eni::{self, Cursors, Interface, Wanted};
 use neargate_service::events;
 use neargate_service::identity::Seat;
@@ -53,6 +54,7 @@ fn with_blobs(blobs: Arc<Blobs>, seed: u64) -> Ctx {
         events: events::Seat::default(),
         sessions: Sessions::default(),
         outbound: Outbound::default(),
+        authority: certificate::Seat::default(),
     };
     let scope = Scope {
         account: AccountId::default(),

@@ -6,6 +6,7 @@
 use neargate_base::time::ManualClock;
 use neargate_base::{AccountId, Clock, Region, Rng, Timestamp};
 use neargate_blob::Blobs;
+use neargate_service::certificate;
 use neargate_service::eni::Cursors;
 use neargate_service::events;
 use neargate_service::identity::Seat;
@@ -94,6 +95,7 @@ pub fn house(
         mail: mail::Seat::default(),
         events: events::Seat::default(),
         sessions: Sessions::default(),
+        authority: certificate::Seat::default(),
     })
 }
 

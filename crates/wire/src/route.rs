@@ -7,7 +7,8 @@
 //! 1. `/_neargate/...` is ours, whatever else the request says.
 //! 2. A credential scope (header or presigned URL) names the service.
 //! 3. `X-Amz-Target`, or rpc-v2-cbor's path, names service and operation.
-//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/` and `/health`.
+//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/health` and that of the
+//!    certificate of what SNS signs.
 //! 5. `Action` and `Version`.
 //! 6. The host name; then the URI templates of REST services.
 //!
@@ -54,6 +55,8 @@ pub enum Door {
     Objects,
     /// The WebSockets of Session Manager's sessions.
     DataChannel,
+    /// The certificate of what SNS signs.
+    SigningCertificate,
 }
 
 /// The operation a request calls.
@@ -167,6 +170,9 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
     }
     if path.starts_with("/v1/data-channel/") {
         return Some(Route::Door(Door::DataChannel));
+    }
+    if path.starts_with("/SimpleNotificationService-") && path.ends_with(".pem") {
+        return Some(Route::Door(Door::SigningCertificate));
     }
     if path.starts_with("/v4/") {
         return Some(Route::TaskMetadata);

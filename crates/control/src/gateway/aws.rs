@@ -77,7 +77,15 @@ pub(super) async fn handle(
         (Some(service), Some(operation)) => service.max_body_bytes(operation.name),
         _ => MAX_BODY_BYTES,
     };
-    let heard = hear(gateway, peer, &parts, incoming, limit).await;
+    let mut heard = hear(gateway, peer, &parts, incoming, limit).await;
+    // A link that somebody follows: all that it says is in the URL.
+    if parts.method == Method::GET && is_for_anybody(gateway, &found, &heard) {
+        heard = Ok(Heard {
+            caller: Caller::nobody(gateway.default_scope.clone()),
+            body: Bytes::new(),
+            _memory: gateway.memory.strangers.hold(peer.origin),
+        });
+    }
     respond(gateway, peer, &found, parts, heard, None).await
 }
 
@@ -260,7 +268,11 @@ async fn answer(
     caller
         .calls(call.service.signing_name)
         .map_err(Refusal::Caller)?;
-    if !caller.is_signed() && changes_by_get(call, &parts) {
+    let for_anybody = call.operation.is_some_and(|operation| {
+        let service = house.caller.service(call.service.id);
+        service.is_some_and(|service| service.is_for_anybody(operation.name))
+    });
+    if !caller.is_signed() && !for_anybody && changes_by_get(call, &parts) {
         return Err(Refusal::Caller(SigV4Error::MissingToken.into()));
     }
     let body = if call.service.keeps_content_encoding() {
@@ -327,7 +339,11 @@ fn reached_at(gateway: &Gateway, request: &protocol::Request) -> Option<Arc<str>
     let authority = request.uri().authority().map(|a| a.as_str());
     let host = || request.headers().get(HOST)?.to_str().ok();
     let host = authority.or_else(host).filter(|host| !host.is_empty())?;
-    let scheme = if gateway.tls.is_some() { "https" } else { "http" };
+    let scheme = if gateway.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     Some(format!("{scheme}://{host}").into())
 }
 
@@ -349,7 +365,7 @@ fn circumstances(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Circumstances
 
 /// Is this a GET where the caller chose to make it one, of an operation that changes something?
 /// Anything that follows a link sends GETs, a registry's client among them: without a signature
-/// they only read. Where AWS's model itself says GET, the operation does.
+/// they only read, but for operations that bring a proof of their own. Where AWS's model itself says GET, the operation does.
 fn changes_by_get(call: Call, parts: &Parts) -> bool {
     let by_choice = !matches!(call.protocol, Protocol::RestJson | Protocol::RestXml);
     let reads = |name: &str| {

@@ -89,6 +89,15 @@ fn check(parts: &Parts, host: Option<&str>) -> Result<(), Refused> {
     }
 }
 
+/// Is it a page that a browser's user goes to, by a link or by its address? What the page says, no other
+/// page reads.
+pub(super) fn is_navigation(parts: &Parts) -> bool {
+    let is = |name, wanted: &str| matches!(once(parts, name), Ok(Some(v)) if v == wanted);
+    parts.method == http::Method::GET
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+}
+
 struct Doubled;
 
 /// A header's value, if it is given at most once.

@@ -253,11 +253,16 @@ impl Gateway {
     }
 
     async fn handle(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-        let peer = &peer;
+        let mut peer = peer;
         let (parts, incoming) = request.into_parts();
         if let Err(refused) = guard::pass(&parts, self.mode.is_development()) {
-            return peer.last(own::refused(&refused, &self.house().rng.uuid()));
+            if !(refused == guard::Refused::Origin && self.is_followed(&parts)) {
+                return peer.last(own::refused(&refused, &self.house().rng.uuid()));
+            }
+            // Whose page the link is on has no part in what its reader may.
+            peer.free = false;
         }
+        let peer = &peer;
         if wire_route::needs_body(&parts) {
             return aws::handle_form(self, peer, parts, incoming).await;
         }
@@ -282,6 +287,19 @@ impl Gateway {
             Route::TaskMetadata | Route::Unknown => own::unknown(&self.house().rng.uuid()),
         };
         peer.last(response)
+    }
+
+    /// Does somebody follow a link, of a mail on a web page, to an operation that brings its own proof?
+    fn is_followed(&self, parts: &Parts) -> bool {
+        let wire_route::Route::Aws(found) =
+            wire_route::route(parts, &[], crate::services::schemas())
+        else {
+            return false;
+        };
+        let service = self.house().caller.service(found.service.id);
+        let named = service.zip(found.operation);
+        guard::is_navigation(parts)
+            && named.is_some_and(|(service, operation)| service.is_for_anybody(operation.name))
     }
 
     async fn is_of_objects(&self, parts: &Parts) -> bool {

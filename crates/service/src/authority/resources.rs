@@ -26,7 +26,9 @@ pub(super) fn named(
     scope: &Scope,
     said: &Said,
 ) -> Vec<Named> {
-    let account = said.one("registryId").or_else(|| owner_of_queue(prefix, said));
+    let account = said
+        .one("registryId")
+        .or_else(|| owner_of_queue(prefix, said));
     let account = account.unwrap_or(scope.account.as_str());
     let types = reference.on(prefix, action);
     let naming = Naming {

@@ -9,8 +9,8 @@ use neargate_service::db::{self, Committed};
 use neargate_service::{AwsError, House};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SerialNumber,
-    SignatureAlgorithm,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
+    PKCS_RSA_SHA256, SerialNumber, SignatureAlgorithm,
 };
 use rustls::pki_types::PrivateKeyDer;
 use std::time::Duration;
@@ -89,6 +89,15 @@ pub async fn issue(house: &House, names: &[String]) -> Result<Issued, AwsError> 
     })
 }
 
+/// Certifies a key of another part of Neargate for a name: its certificate, then the authority's.
+///
+/// # Errors
+/// The store's, and those of keys and names that no certificate can have.
+pub(crate) async fn certify(house: &House, name: &str, key: &str) -> Result<String, AwsError> {
+    let signed = sign(house, name, &[name.to_owned()], key).await?;
+    Ok(signed.certificate + &signed.chain)
+}
+
 async fn open(house: &House) -> Result<LocalAuthority, AwsError> {
     loop {
         if let Some(kept) = kept(house).await? {
@@ -126,7 +135,7 @@ fn made(house: &House) -> Result<LocalAuthority, rcgen::Error> {
     })
 }
 
-/// Signs a certificate for a key that [`new_key`] made.
+/// Signs a certificate for a key of an elliptic curve or of RSA.
 ///
 /// # Errors
 /// The store's, and those of names that no certificate can have.
@@ -193,7 +202,12 @@ fn key_pair(text: &str) -> Result<KeyPair, rcgen::Error> {
     let PrivateKeyDer::Pkcs8(key) = key else {
         return Err(rcgen::Error::CouldNotParseKeyPair);
     };
-    [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384]
+    let known = [
+        &PKCS_ECDSA_P256_SHA256,
+        &PKCS_ECDSA_P384_SHA384,
+        &PKCS_RSA_SHA256,
+    ];
+    known
         .into_iter()
         .find_map(|algorithm| KeyPair::from_pkcs8_der_and_sign_algo(&key, algorithm).ok())
         .ok_or(rcgen::Error::CouldNotParseKeyPair)

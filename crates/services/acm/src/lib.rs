@@ -15,6 +15,7 @@ mod x509;
 
 use async_trait::async_trait;
 use neargate_api_acm::{SERVICE, ops};
+use neargate_service::certificate;
 use neargate_service::{
     AfterReset, AwsError, Background, Component, House, OperationTable, Service,
 };
@@ -36,6 +37,7 @@ impl Component for Acm {
 
     fn start(self: Arc<Self>, background: &mut Background) {
         let house = background.house().clone();
+        house.authority.take(self);
         background.spawn("certificate-renewal", renewal::run(house));
     }
 
@@ -47,6 +49,13 @@ impl Component for Acm {
             Some(kept) => authority::put_back(&house, &kept).await,
             None => Ok(()),
         }))
+    }
+}
+
+#[async_trait]
+impl certificate::Authority for Acm {
+    async fn certify(&self, house: &House, name: &str, key: &str) -> Result<String, AwsError> {
+        authority::certify(house, name, key).await
     }
 }
 

@@ -2,6 +2,7 @@
 //! that were not set
 //! (<https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html>).
 
+use crate::deliver::retry;
 use crate::error;
 use crate::model::Topic;
 use neargate_service::{AwsError, Scope};
@@ -45,14 +46,10 @@ pub fn at_creation(
 
 /// Checks a change of one attribute of a topic.
 pub fn check_change(topic: &Topic, attribute: &str, value: &str) -> Result<(), AwsError> {
-    if !is_settable(attribute, is_fifo(topic)) {
+    if !is_settable(attribute, topic.is_fifo()) {
         return Err(error::invalid_parameter("AttributeName"));
     }
     check(attribute, value)
-}
-
-fn is_fifo(topic: &Topic) -> bool {
-    topic.attributes.get(FIFO).is_some_and(|v| v == "true")
 }
 
 fn is_settable(attribute: &str, fifo: bool) -> bool {
@@ -82,7 +79,19 @@ fn check(attribute: &str, value: &str) -> Result<(), AwsError> {
         "ContentBasedDeduplication" | FIFO => is_boolean(value),
         "FifoThroughputScope" => matches!(value, "Topic" | "MessageGroup"),
         // An empty value takes the attribute away.
-        "Policy" | "DeliveryPolicy" | "ArchivePolicy" => value.is_empty() || is_object(value),
+        "Policy" => value.is_empty() || is_object(value),
+        "DeliveryPolicy" => {
+            return match retry::http_policy(Some(value), None) {
+                Ok(_) => Ok(()),
+                Err(why) => Err(error::invalid_parameter(&why)),
+            };
+        }
+        "ArchivePolicy" if !value.is_empty() => {
+            return Err(AwsError::not_implemented("sns", "ArchivePolicy"));
+        }
+        "KmsMasterKeyId" if !value.is_empty() => {
+            return Err(AwsError::not_implemented("sns", "KmsMasterKeyId"));
+        }
         _ if attribute.ends_with("SampleRate") => value.parse::<u8>().is_ok_and(|v| v <= 100),
         _ => true,
     };
@@ -108,16 +117,12 @@ pub fn described(topic: &Topic, arn: &str, scope: &Scope) -> BTreeMap<String, St
             ("TopicArn", arn.to_owned()),
             ("Owner", scope.account.to_string()),
             ("DisplayName", String::new()),
-            ("Policy", default_policy(arn, scope).to_string()),
+            ("Policy", policy(topic, arn, scope)),
             ("EffectiveDeliveryPolicy", default_delivery().to_string()),
-            // There is no way yet to subscribe.
-            ("SubscriptionsPending", "0".to_owned()),
-            ("SubscriptionsConfirmed", "0".to_owned()),
-            ("SubscriptionsDeleted", "0".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
-    if is_fifo(topic) {
+    if topic.is_fifo() {
         all.insert("ContentBasedDeduplication".into(), "false".into());
     }
     let set = topic.attributes.iter().filter(|(_, v)| !v.is_empty());
@@ -128,6 +133,12 @@ pub fn described(topic: &Topic, arn: &str, scope: &Scope) -> BTreeMap<String, St
         all.insert(name.clone(), value.clone());
     }
     all
+}
+
+/// A topic's policy, AWS's default where it has none of its own.
+pub fn policy(topic: &Topic, arn: &str, scope: &Scope) -> String {
+    let own = topic.attribute("Policy").map(str::to_owned);
+    own.unwrap_or_else(|| default_policy(arn, scope).to_string())
 }
 
 /// Only the owner may use a topic that has no policy of its own.

@@ -3,7 +3,7 @@
 
 use super::change::history;
 use super::message::message;
-use super::role;
+use super::{arn, role};
 use crate::model::PendingAction;
 use async_trait::async_trait;
 use neargate_api_autoscaling as autoscaling;
@@ -11,6 +11,7 @@ use neargate_api_ec2 as ec2;
 use neargate_api_sns as sns;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
+use neargate_service::deliver::Sender;
 use neargate_service::{AwsError, Caller, Committed, House, Resource, Scope, Stored};
 use serde_json::json;
 use std::sync::Arc;
@@ -164,7 +165,12 @@ async fn act(house: &Arc<House>, scope: &Scope, pending: &PendingAction) -> Resu
                 message: text,
                 ..Default::default()
             };
-            Caller::call::<sns::ops::Publish>(house, &place, &role(scope), &input).await?;
+            let sender = Sender {
+                service: "cloudwatch.amazonaws.com",
+                source_arn: arn(scope, &pending.alarm.name),
+                source_account: scope.account.to_string(),
+            };
+            Caller::deliver::<sns::ops::Publish>(house, &place, &sender, &input).await?;
             Ok(())
         }
         ["arn", _, "automate", _, "ec2", what] => of_instance(house, scope, pending, what).await,

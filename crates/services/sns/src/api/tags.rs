@@ -1,6 +1,6 @@
 //! Tags of topics.
 
-use super::topic_name;
+use super::{Place, place_for};
 use crate::model::Topic;
 use crate::{Sns, error};
 use neargate_api_sns as api;
@@ -19,8 +19,8 @@ async fn change(
     action: &str,
     change: impl Fn(&mut tags::Tags) -> Result<(), tags::InvalidTags>,
 ) -> Result<(), AwsError> {
-    let name = topic_name(cx, "ResourceArn", arn, action)?;
-    let key = db::key::<Topic>(&cx.scope, &name);
+    let Place { scope, name } = place_for(cx, "ResourceArn", arn, action).await?;
+    let key = db::key::<Topic>(&scope, &name);
     let changed = cx.db().modify::<Topic, _>(&key, |topic| {
         change(&mut topic.tags).map_err(error::invalid_tags)?;
         Ok(true)
@@ -60,13 +60,9 @@ pub async fn list_tags_for_resource(
     cx: Ctx,
     input: api::ListTagsForResourceInput,
 ) -> Result<api::ListTagsForResourceOutput, AwsError> {
-    let name = topic_name(
-        &cx,
-        "ResourceArn",
-        &input.resource_arn,
-        "ListTagsForResource",
-    )?;
-    let topic = cx.db().get::<Topic>(&cx.scope, &name).await?;
+    let (arn, action) = (&input.resource_arn, "ListTagsForResource");
+    let Place { scope, name } = place_for(&cx, "ResourceArn", arn, action).await?;
+    let topic = cx.db().get::<Topic>(&scope, &name).await?;
     let topic = topic.ok_or_else(error::resource_not_found)?;
     let tags = topic.value.tags.into_iter();
     let tags = tags.map(|(key, value)| api::Tag { key, value }).collect();

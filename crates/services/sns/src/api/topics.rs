@@ -1,8 +1,8 @@
 //! Topics.
 
-use super::{tags, topic_name};
-use crate::model::Topic;
-use crate::{Sns, attributes, error};
+use super::{Place, place, place_for, tags};
+use crate::model::{Subscription, Topic};
+use crate::{Sns, attributes, error, topics};
 use neargate_api_sns as api;
 use neargate_service::page::page;
 use neargate_service::{AwsError, Committed, Ctx, db};
@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 /// AWS's own.
 const PAGE: usize = 100;
+/// Subscriptions of one transaction.
+const DELETED_TOGETHER: usize = 500;
 
 pub async fn create_topic(
-    _: Arc<Sns>,
+    sns: Arc<Sns>,
     cx: Ctx,
     input: api::CreateTopicInput,
 ) -> Result<api::CreateTopicOutput, AwsError> {
@@ -24,6 +26,7 @@ pub async fn create_topic(
         attributes: attributes::at_creation(&input.name, given)?,
         tags: tags::parse(input.tags.unwrap_or_default())?,
         created_at: cx.now(),
+        subscriptions_deleted: 0,
         name: input.name,
     };
     let key = db::key::<Topic>(&cx.scope, &topic.name);
@@ -32,9 +35,15 @@ pub async fn create_topic(
         if let Some(there) = cx.db().get_key::<Topic>(&key).await? {
             return same(&topic, &there).map(|()| created(arn));
         }
-        match cx.db().tx().create(key.clone(), &topic).commit().await? {
-            Committed::At(_) => return Ok(created(arn)),
-            Committed::Conflict => {}
+        let mut tx = cx.db().tx().create(key.clone(), &topic);
+        // What a deletion that was cut short left of one of this name.
+        for left in topics::subscriptions(&cx.house, &cx.scope, &topic.name).await? {
+            let id = Subscription::key_id(&left.topic, &left.id);
+            tx = tx.delete_key(db::key::<Subscription>(&cx.scope, &id));
+        }
+        if let Committed::At(_) = tx.commit().await? {
+            sns.deliveries.topics.changed(&cx.scope, &topic.name);
+            return Ok(created(arn));
         }
     }
 }
@@ -61,16 +70,32 @@ fn same(asked: &Topic, there: &Topic) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// A topic that does not exist is as good as deleted.
+/// A topic that does not exist is as good as deleted. Its subscriptions go with it.
 pub async fn delete_topic(
-    _: Arc<Sns>,
+    sns: Arc<Sns>,
     cx: Ctx,
     input: api::DeleteTopicInput,
 ) -> Result<api::DeleteTopicOutput, AwsError> {
-    let name = topic_name(&cx, "TopicArn", &input.topic_arn, "DeleteTopic")?;
-    let key = db::key::<Topic>(&cx.scope, &name);
-    // Without a compare there is no conflict.
+    let asked = place(&cx, "TopicArn", &input.topic_arn)?;
+    let Place { scope, name } = match asked.scope.account == cx.scope.account {
+        true => asked,
+        false => place_for(&cx, "TopicArn", &input.topic_arn, "DeleteTopic").await?,
+    };
+    // Nobody can subscribe any more once it is gone, and then none is missed. Without a compare there
+    // is no conflict.
+    let key = db::key::<Topic>(&scope, &name);
     let _ = cx.db().tx().delete_key(key).commit().await?;
+    sns.deliveries.topics.changed(&scope, &name);
+    let left = topics::subscriptions(&cx.house, &scope, &name).await?;
+    for some in left.chunks(DELETED_TOGETHER) {
+        let mut tx = cx.db().tx();
+        for one in some {
+            let id = Subscription::key_id(&one.topic, &one.id);
+            tx = tx.delete_key(db::key::<Subscription>(&scope, &id));
+        }
+        let _ = tx.commit().await?;
+    }
+    sns.deliveries.topics.changed(&scope, &name);
     Ok(api::DeleteTopicOutput {})
 }
 
@@ -97,29 +122,41 @@ pub async fn get_topic_attributes(
     cx: Ctx,
     input: api::GetTopicAttributesInput,
 ) -> Result<api::GetTopicAttributesOutput, AwsError> {
-    let name = topic_name(&cx, "TopicArn", &input.topic_arn, "GetTopicAttributes")?;
-    let topic = cx.db().get::<Topic>(&cx.scope, &name).await?;
+    let arn = &input.topic_arn;
+    let Place { scope, name } = place_for(&cx, "TopicArn", arn, "GetTopicAttributes").await?;
+    let topic = cx.db().get::<Topic>(&scope, &name).await?;
     let topic = topic.ok_or_else(error::topic_not_found)?;
-    let attributes = attributes::described(&topic, &input.topic_arn, &cx.scope);
+    let all = topics::subscriptions(&cx.house, &scope, &name).await?;
+    let mut attributes = attributes::described(&topic, arn, &scope);
+    let confirmed = all.iter().filter(|s| s.confirmed.is_some()).count();
+    let mut count = |name: &str, value: String| attributes.insert(name.to_owned(), value);
+    count("SubscriptionsConfirmed", confirmed.to_string());
+    count("SubscriptionsPending", (all.len() - confirmed).to_string());
+    count(
+        "SubscriptionsDeleted",
+        topic.subscriptions_deleted.to_string(),
+    );
     Ok(api::GetTopicAttributesOutput {
         attributes: Some(attributes),
     })
 }
 
 pub async fn set_topic_attributes(
-    _: Arc<Sns>,
+    sns: Arc<Sns>,
     cx: Ctx,
     input: api::SetTopicAttributesInput,
 ) -> Result<api::SetTopicAttributesOutput, AwsError> {
-    let name = topic_name(&cx, "TopicArn", &input.topic_arn, "SetTopicAttributes")?;
+    let arn = &input.topic_arn;
+    let Place { scope, name } = place_for(&cx, "TopicArn", arn, "SetTopicAttributes").await?;
     let (attribute, value) = (input.attribute_name, input.attribute_value);
     let value = value.unwrap_or_default();
-    let key = db::key::<Topic>(&cx.scope, &name);
+    let key = db::key::<Topic>(&scope, &name);
     let changed = cx.db().modify::<Topic, _>(&key, |topic| {
         attributes::check_change(topic, &attribute, &value)?;
         topic.attributes.insert(attribute.clone(), value.clone());
         Ok(true)
     });
     changed.await?.ok_or_else(error::topic_not_found)?;
+    sns.deliveries.topics.changed(&scope, &name);
     Ok(api::SetTopicAttributesOutput {})
 }

@@ -1,23 +1,14 @@
-//! SNS's operations, called through the table as the gateway calls them.
+//! Topics, their attributes and tags.
 
-use crate::Sns;
-use crate::model::Topic;
+use super::{Bench, said};
 use neargate_api_sns::{self as api, ops};
-use neargate_service::golden::check;
-use neargate_service::{AwsError, Component};
-use neargate_testkit::{Lab, call};
-use neargate_wire::structure::OperationDef;
+use neargate_service::AwsError;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 const ARN: &str = "arn:aws:sns:us-east-1:000000000000:alarms";
 
-async fn ask<O: OperationDef>(lab: &Lab, op: O, input: O::Input) -> Result<O::Output, AwsError> {
-    call(&*Arc::new(Sns).table(), lab.cx(), op, input).await
-}
-
 async fn create(
-    lab: &Lab,
+    lab: &Bench,
     name: &str,
     attributes: &[(&str, &str)],
     tags: &[(&str, &str)],
@@ -33,34 +24,29 @@ async fn create(
         tags: Some(tags.iter().map(tag).collect()),
         ..Default::default()
     };
-    let created = ask(lab, ops::CreateTopic, input).await?;
+    let created = lab.ask(ops::CreateTopic, input).await?;
     Ok(created.topic_arn.expect("an ARN"))
 }
 
-async fn attributes(lab: &Lab, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
+async fn attributes(lab: &Bench, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
     let topic_arn = arn.into();
     let asked = api::GetTopicAttributesInput { topic_arn };
-    let got = ask(lab, ops::GetTopicAttributes, asked).await?;
+    let got = lab.ask(ops::GetTopicAttributes, asked).await?;
     Ok(got.attributes.expect("attributes"))
 }
 
-async fn set(lab: &Lab, name: &str, value: &str) -> Result<(), AwsError> {
+async fn set(lab: &Bench, name: &str, value: &str) -> Result<(), AwsError> {
     let input = api::SetTopicAttributesInput {
         topic_arn: ARN.into(),
         attribute_name: name.into(),
         attribute_value: Some(value.into()),
     };
-    ask(lab, ops::SetTopicAttributes, input).await.map(drop)
-}
-
-fn said<T: std::fmt::Debug>(refused: Result<T, AwsError>) -> String {
-    let error = refused.expect_err("refused");
-    format!("{} {} {}", error.status, error.code, error.message)
+    lab.ask(ops::SetTopicAttributes, input).await.map(drop)
 }
 
 #[tokio::test]
 async fn a_topic_is_made_once() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     let tags = [("team", "web")];
     assert_eq!(create(&lab, "alarms", &[], &tags).await.unwrap(), ARN);
     assert_eq!(create(&lab, "alarms", &[], &[]).await.unwrap(), ARN);
@@ -77,15 +63,15 @@ async fn a_topic_is_made_once() {
     let gone = || api::DeleteTopicInput {
         topic_arn: ARN.into(),
     };
-    ask(&lab, ops::DeleteTopic, gone()).await.unwrap();
-    ask(&lab, ops::DeleteTopic, gone()).await.unwrap();
+    lab.ask(ops::DeleteTopic, gone()).await.unwrap();
+    lab.ask(ops::DeleteTopic, gone()).await.unwrap();
     let missing = attributes(&lab, ARN).await;
     assert_eq!(said(missing), "404 NotFoundException Topic does not exist");
 }
 
 #[tokio::test]
 async fn messages_are_for_topics_that_exist() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     create(&lab, "alarms", &[], &[]).await.unwrap();
     let to = |arn: &str, message: &str| {
         let input = api::PublishInput {
@@ -93,7 +79,7 @@ async fn messages_are_for_topics_that_exist() {
             message: message.into(),
             ..Default::default()
         };
-        ask(&lab, ops::Publish, input)
+        lab.ask(ops::Publish, input)
     };
     assert!(to(ARN, "hello").await.unwrap().message_id.is_some());
     assert_eq!(
@@ -106,7 +92,7 @@ async fn messages_are_for_topics_that_exist() {
 
 #[tokio::test]
 async fn names_follow_aws() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     let long = "x".repeat(257);
     for name in ["", "a b", "a.fifo", "ä", &long] {
         let said = said(create(&lab, name, &[], &[]).await);
@@ -129,7 +115,7 @@ async fn names_follow_aws() {
 
 #[tokio::test]
 async fn attributes_are_checked_and_kept() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     create(&lab, "alarms", &[], &[]).await.unwrap();
     let shown = attributes(&lab, ARN).await.unwrap();
     assert_eq!(shown["Owner"], "000000000000");
@@ -164,7 +150,7 @@ async fn attributes_are_checked_and_kept() {
 
 #[tokio::test]
 async fn arns_are_the_callers() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     let refused = [
         (
             "alarms",
@@ -191,28 +177,28 @@ async fn arns_are_the_callers() {
 
 #[tokio::test]
 async fn lists_come_in_pages_of_a_hundred() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     for n in 0..101 {
         create(&lab, &format!("t{n:03}"), &[], &[]).await.unwrap();
     }
-    let first = ask(&lab, ops::ListTopics, Default::default())
-        .await
-        .unwrap();
+    let first = lab.ask(ops::ListTopics, Default::default()).await.unwrap();
     assert_eq!(first.topics.unwrap().len(), 100);
     let next_token = first.next_token;
     assert!(next_token.is_some());
     let input = api::ListTopicsInput { next_token };
-    let second = ask(&lab, ops::ListTopics, input).await.unwrap();
+    let second = lab.ask(ops::ListTopics, input).await.unwrap();
     assert_eq!((second.topics.unwrap().len(), second.next_token), (1, None));
     let next_token = Some("%".into());
-    let bad = ask(&lab, ops::ListTopics, api::ListTopicsInput { next_token }).await;
+    let bad = lab
+        .ask(ops::ListTopics, api::ListTopicsInput { next_token })
+        .await;
     let wanted = "400 InvalidParameterException Invalid parameter: NextToken";
     assert_eq!(said(bad), wanted);
 }
 
 #[tokio::test]
 async fn tags_are_added_and_removed() {
-    let lab = Lab::default();
+    let lab = Bench::new();
     create(&lab, "alarms", &[], &[("a", "1"), ("b", "2")])
         .await
         .unwrap();
@@ -224,28 +210,23 @@ async fn tags_are_added_and_removed() {
         resource_arn: ARN.into(),
         tag_keys: vec!["a".into(), "none".into()],
     };
-    ask(&lab, ops::UntagResource, input).await.unwrap();
+    lab.ask(ops::UntagResource, input).await.unwrap();
     let add = |from: usize, to: usize| api::TagResourceInput {
         resource_arn: ARN.into(),
         tags: (from..to).map(tag).collect(),
     };
-    ask(&lab, ops::TagResource, add(0, 49)).await.unwrap();
-    let many = ask(&lab, ops::TagResource, add(49, 50)).await;
+    lab.ask(ops::TagResource, add(0, 49)).await.unwrap();
+    let many = lab.ask(ops::TagResource, add(49, 50)).await;
     assert!(said(many).starts_with("400 TagLimitExceededException"));
     let resource_arn = ARN.into();
     let asked = api::ListTagsForResourceInput { resource_arn };
-    let tags = ask(&lab, ops::ListTagsForResource, asked).await.unwrap();
+    let tags = lab.ask(ops::ListTagsForResource, asked).await.unwrap();
     assert_eq!(tags.tags.unwrap().len(), 50);
     let resource_arn = ARN.replace("alarms", "none");
     let asked = api::ListTagsForResourceInput { resource_arn };
-    let missing = ask(&lab, ops::ListTagsForResource, asked).await;
+    let missing = lab.ask(ops::ListTagsForResource, asked).await;
     assert_eq!(
         said(missing),
         "404 ResourceNotFoundException Resource does not exist"
     );
-}
-
-#[test]
-fn stored_forms() {
-    check::<Topic>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"));
 }
