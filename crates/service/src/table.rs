@@ -2,6 +2,7 @@
 
 use crate::ctx::Ctx;
 use crate::error::AwsError;
+use futures_util::stream::BoxStream;
 use neargate_wire::schema::{self, Operation};
 use neargate_wire::structure::{self, OperationDef, Structure};
 use neargate_wire::validate::Invalid;
@@ -13,6 +14,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 type Reply = Pin<Box<dyn Future<Output = Result<Value, AwsError>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Events, AwsError>> + Send>>;
+type Opener<S> = Box<dyn Fn(Arc<S>, Ctx, Value) -> Opening + Send + Sync>;
 type Handler<S> = Box<dyn Fn(Arc<S>, Ctx, Value) -> Reply + Send + Sync>;
 
 /// The longest body of a request, unless the operation's row says otherwise: a full `PutLogEvents`
@@ -26,6 +29,35 @@ pub enum Status {
     /// What differs from AWS or is missing.
     Partly(&'static str),
     NotYet,
+}
+
+/// An answer that goes on: what is sent, one after the other, until it ends.
+pub type Events = BoxStream<'static, Sent>;
+
+/// One event of an answer that goes on, or the error that ends it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sent {
+    /// The member of the answer's stream that it is.
+    pub name: &'static str,
+    pub is_exception: bool,
+    pub value: Value,
+}
+
+impl Sent {
+    pub fn event(name: &'static str, value: Value) -> Sent {
+        Sent {
+            name,
+            is_exception: false,
+            value,
+        }
+    }
+
+    pub fn exception(name: &'static str, value: Value) -> Sent {
+        Sent {
+            is_exception: true,
+            ..Sent::event(name, value)
+        }
+    }
 }
 
 /// A service as the gateway and the internal caller see it.
@@ -49,6 +81,10 @@ pub trait Service: fmt::Debug + Send + Sync {
     fn admit(&self, operation: &'static Operation, input: &mut Value);
     /// `input` is decoded and validated against the model.
     fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply;
+    /// Does the operation's answer go on? Then it is opened, and not called.
+    fn goes_on(&self, operation: &str) -> bool;
+    /// `input` is decoded and validated against the model.
+    fn open(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Opening;
 }
 
 /// Handlers of one service, sharing its state `S`.
@@ -62,6 +98,7 @@ pub struct OperationTable<S> {
     max_body_bytes: BTreeMap<&'static str, usize>,
     admit: fn(&'static Operation, &mut Value),
     handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
+    openers: BTreeMap<&'static str, Opener<S>>,
 }
 
 impl<S: Send + Sync + 'static> OperationTable<S> {
@@ -78,6 +115,7 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
             max_body_bytes: BTreeMap::new(),
             admit: |_, _| {},
             handlers: BTreeMap::new(),
+            openers: BTreeMap::new(),
         }
     }
 
@@ -137,6 +175,24 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
         self.add(operation, Status::Partly(lacking), handler)
     }
 
+    /// An operation whose answer goes on. Who calls it inside the house is told that it is not
+    /// for him.
+    pub fn going_on<O, F, Fut>(mut self, operation: O, open: F) -> Self
+    where
+        O: OperationDef,
+        F: Fn(Arc<S>, Ctx, O::Input) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Events, AwsError>> + Send + 'static,
+    {
+        let id = self.schema.id;
+        let opener: Opener<S> = Box::new(move |state, cx, input| {
+            Box::pin(open(state, cx, structure::from_value(input)))
+        });
+        self.openers.insert(O::NAME, opener);
+        self.on(operation, move |_, _, _: O::Input| async move {
+            Err(AwsError::not_implemented(id, O::NAME))
+        })
+    }
+
     fn add<O, F, Fut>(mut self, _: O, status: Status, handler: F) -> Self
     where
         O: OperationDef,
@@ -192,6 +248,20 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
     fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply {
         match self.handlers.get(operation.name) {
             Some((_, handler)) => handler(self.state.clone(), cx, input),
+            None => {
+                let error = AwsError::not_implemented(self.schema.id, operation.name);
+                Box::pin(async move { Err(error) })
+            }
+        }
+    }
+
+    fn goes_on(&self, operation: &str) -> bool {
+        self.openers.contains_key(operation)
+    }
+
+    fn open(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Opening {
+        match self.openers.get(operation.name) {
+            Some(opener) => opener(self.state.clone(), cx, input),
             None => {
                 let error = AwsError::not_implemented(self.schema.id, operation.name);
                 Box::pin(async move { Err(error) })

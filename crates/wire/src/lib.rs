@@ -1,5 +1,6 @@
 //! Floor 1: AWS protocols, validation and SigV4 as pure functions. It knows no service.
 
+pub mod event_stream;
 mod generated;
 pub mod json;
 pub mod model;

@@ -1,7 +1,7 @@
 //! One AWS call: route, authenticate, decode, validate, dispatch, encode.
 
 use super::auth::{self, Caller, Shown};
-use super::body::{Paced, ReadError, beginning, full, read};
+use super::body::{Paced, ReadError, beginning, full, going_on, read};
 use super::encoding::{EncodingError, plain};
 use super::memory::HeldMemory;
 use super::{Gateway, Peer};
@@ -319,6 +319,10 @@ async fn answer(
     // Who needs no proof is free of policies, too.
     if is_signed {
         authority::authorize(&cx, from, &**service, operation, &input).await?;
+    }
+    if service.goes_on(operation.name) {
+        let events = service.open(cx, operation, input).await?;
+        return Ok(going_on(operation, events, request_id));
     }
     let scope = cx.scope.clone();
     let watch = Stopwatch::start();

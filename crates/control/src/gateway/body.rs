@@ -3,9 +3,16 @@
 use super::memory::HeldMemory;
 use super::pace::Pace;
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use futures_util::StreamExt as _;
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use neargate_service::door::Body;
+use neargate_service::table::{Events, Sent};
+use neargate_wire::event_stream;
+use neargate_wire::json::{self, Form};
+use neargate_wire::schema::Operation;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +22,36 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed_unsync()
+}
+
+/// An answer that goes on: each event is sent as it comes, until the caller leaves. It is in
+/// AWS's JSON, the only protocol here that has such answers.
+pub fn going_on(operation: &'static Operation, events: Events, request_id: &str) -> Response<Body> {
+    let members = operation.output.map(|shape| shape.get().members());
+    let mut shapes = members.into_iter().flatten().map(|m| m.shape.get());
+    let stream = shapes.find(|shape| shape.event_stream);
+    let frame = move |sent: Sent| {
+        let members = stream.map(|shape| shape.members()).unwrap_or_default();
+        let member = members.iter().find(|m| m.name == sent.name);
+        let payload = member.map_or_else(String::new, |m| {
+            json::write(m.shape.get(), &sent.value, Form::WIRE).to_string()
+        });
+        match sent.is_exception {
+            true => event_stream::exception(sent.name, payload.as_bytes()),
+            false => event_stream::event(sent.name, payload.as_bytes()),
+        }
+    };
+    let first = futures_util::stream::iter([event_stream::initial_response()]);
+    let frames = first.chain(events.map(frame));
+    let body = StreamBody::new(frames.map(|f| Ok(Frame::data(Bytes::from(f)))));
+    let mut response = Response::new(body.boxed_unsync());
+    let headers = response.headers_mut();
+    let content = HeaderValue::from_static(event_stream::CONTENT_TYPE);
+    headers.insert(CONTENT_TYPE, content);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
 }
 
 /// How much of a body beyond its limit is read and thrown away, so that a client that sends

@@ -175,6 +175,71 @@ pub fn aborted() -> AwsError {
     )
 }
 
+pub fn subscription_filter_not_found() -> AwsError {
+    not_found("The specified subscription filter does not exist.")
+}
+
+pub fn destination_not_found() -> AwsError {
+    not_found("The specified destination does not exist.")
+}
+
+pub fn no_destination(arn: &str) -> AwsError {
+    invalid_parameter(format!("destinationArn for vendor {arn} cannot be used"))
+}
+
+pub fn no_policy_document() -> AwsError {
+    invalid_parameter("policyDocument must be specified.")
+}
+
+pub fn no_policy_name() -> AwsError {
+    invalid_parameter("policyName or resourceArn must be specified.")
+}
+
+pub fn bad_policy(why: &str) -> AwsError {
+    invalid_parameter(format!("Invalid Resource Policy Document: {why}"))
+}
+
+pub fn policy_not_found(name: &str) -> AwsError {
+    not_found(&format!("Policy with name [{name}] does not exist"))
+}
+
+pub fn export_not_found() -> AwsError {
+    not_found("The specified export task does not exist.")
+}
+
+pub fn export_over() -> AwsError {
+    AwsError::client(
+        "InvalidOperationException",
+        "The specified export task has already finished",
+    )
+}
+
+pub fn export_ends_before_start() -> AwsError {
+    invalid_parameter("The 'from' time must be before the 'to' time.")
+}
+
+pub fn no_such_bucket() -> AwsError {
+    invalid_parameter("The given bucket does not exist. Please make sure the bucket is valid.")
+}
+
+/// The bucket's policy does not let CloudWatch Logs make this call.
+pub fn bucket_refuses(call: &str) -> AwsError {
+    invalid_parameter(format!(
+        "{call} call on the given bucket failed. Please check if CloudWatch Logs has been granted \
+         permission to perform this operation."
+    ))
+}
+
+pub fn names_and_prefixes() -> AwsError {
+    invalid_parameter("Only one of logStreamNames or logStreamNamePrefixes can be provided.")
+}
+
+pub fn streams_of_several_groups() -> AwsError {
+    invalid_parameter(
+        "logStreamNames and logStreamNamePrefixes can only be used with a single log group.",
+    )
+}
+
 /// What this installation does not do, by its name.
 pub fn not_supported(what: &str) -> AwsError {
     invalid_parameter(format!("Neargate does not support {what} yet."))

@@ -36,6 +36,7 @@ impl Logs {
         let key = group.engine_key(&scope);
         let events: Vec<Event> = lines.into_iter().flat_map(events).collect();
         let extraction = &self.extraction;
+        let listening = self.tails.listening(&key, &target.stream, &events);
         let extracted = extraction.of(house, &scope, &group, &events).await?;
         let stored = self
             .engine
@@ -54,6 +55,8 @@ impl Logs {
         match stored.map_err(error::engine)? {
             Outcome::Stored => {
                 extraction.publish(house, &scope, extracted);
+                let (arn, now) = (group.arn(&scope), house.now());
+                self.tails.tell(listening, &arn, &target.stream, now);
                 Ok(span.end)
             }
             Outcome::AlreadyStored => {

@@ -7,12 +7,14 @@ mod api;
 mod controller;
 pub mod engine;
 mod error;
+mod exports;
 mod extraction;
 mod ingest;
 mod insights;
 mod model;
 pub mod pattern;
 mod reference;
+mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ use neargate_service::{
     AfterReset, AwsError, Background, Component, House, OperationTable, Service,
 };
 use std::sync::Arc;
+use tail::Tails;
 
 /// What the handlers of CloudWatch Logs share.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Logs {
     pub engine: Arc<LogEngine>,
     extraction: Arc<Extraction>,
     queries: Queries,
+    tails: Tails,
 }
 
 impl Logs {
@@ -45,6 +49,7 @@ impl Logs {
             engine,
             extraction,
             queries,
+            tails: Tails::default(),
         }
     }
 }
@@ -58,6 +63,10 @@ impl Component for Logs {
     fn start(self: Arc<Self>, background: &mut Background) {
         background.control(Retention {
             db: background.house().db.clone(),
+            engine: self.engine.clone(),
+        });
+        background.control(exports::Exports {
+            house: background.house().clone(),
             engine: self.engine.clone(),
         });
         let house = background.house().clone();
@@ -79,7 +88,10 @@ impl Component for Logs {
 
 /// Which operations are served, and how completely.
 fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
-    use api::{events, filters, groups, insights, query_definitions, retention, streams, tags};
+    use api::{
+        events, exports, filters, groups, insights, kms, live_tail, policies, query_definitions,
+        retention, streams, subscriptions, tags,
+    };
     OperationTable::new(&SERVICE, logs)
         .wording(error::invalid)
         // Docker's awslogs driver has long sent the bytes of a line as they were
@@ -110,6 +122,67 @@ fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
         )
         .on(ops::GetLogEvents, events::get_log_events)
         .on(ops::FilterLogEvents, events::filter_log_events)
+        .going_on(ops::StartLiveTail, live_tail::start_live_tail)
+        .partly(
+            ops::PutSubscriptionFilter,
+            subscriptions::put_subscription_filter,
+            "nothing that a filter may lead to is served: Kinesis, Firehose, Lambda and OpenSearch \
+             are refused",
+        )
+        .partly(
+            ops::DescribeSubscriptionFilters,
+            subscriptions::describe_subscription_filters,
+            "there are none",
+        )
+        .partly(
+            ops::DeleteSubscriptionFilter,
+            subscriptions::delete_subscription_filter,
+            "there are none",
+        )
+        .partly(
+            ops::PutDestination,
+            subscriptions::put_destination,
+            "Kinesis and Firehose, which destinations lead to, are refused",
+        )
+        .partly(
+            ops::DescribeDestinations,
+            subscriptions::describe_destinations,
+            "there are none",
+        )
+        .partly(
+            ops::PutDestinationPolicy,
+            subscriptions::put_destination_policy,
+            "there are no destinations",
+        )
+        .partly(
+            ops::DeleteDestination,
+            subscriptions::delete_destination,
+            "there are none",
+        )
+        .partly(
+            ops::PutResourcePolicy,
+            policies::put_resource_policy,
+            "policies are kept, and asked by nobody yet",
+        )
+        .on(
+            ops::DescribeResourcePolicies,
+            policies::describe_resource_policies,
+        )
+        .on(ops::DeleteResourcePolicy, policies::delete_resource_policy)
+        .on(ops::CreateExportTask, exports::create_export_task)
+        .on(ops::DescribeExportTasks, exports::describe_export_tasks)
+        .on(ops::CancelExportTask, exports::cancel_export_task)
+        .partly(
+            ops::AssociateKmsKey,
+            kms::associate_kms_key,
+            "refused: events are not encrypted by a key",
+        )
+        .on(ops::DisassociateKmsKey, kms::disassociate_kms_key)
+        .partly(
+            ops::ListLogGroups,
+            groups::list_log_groups,
+            "no linked accounts, data sources and field indexes",
+        )
         .on(ops::PutRetentionPolicy, retention::put_retention_policy)
         .on(
             ops::DeleteRetentionPolicy,

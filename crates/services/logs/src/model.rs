@@ -1,7 +1,9 @@
 //! A log group as the store keeps it, and the service's limits
 //! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html>).
 
+pub mod exports;
 pub mod filters;
+pub mod policies;
 pub mod queries;
 
 use neargate_base::Timestamp;

@@ -31,6 +31,8 @@ pub async fn put_log_events(
         put::sort_out(input.log_events, group.expired_before(now), now)?;
     if !accepted.is_empty() {
         let extraction = &logs.extraction;
+        let stream = &input.log_stream_name;
+        let listening = logs.tails.listening(&key, stream, &accepted);
         let extracted = extraction
             .of(&cx.house, &cx.scope, &group, &accepted)
             .await?;
@@ -40,6 +42,8 @@ pub async fn put_log_events(
             .await;
         stored.map_err(error::engine)?;
         extraction.publish(&cx.house, &cx.scope, extracted);
+        let arn = group.arn(&cx.scope);
+        logs.tails.tell(listening, &arn, stream, now);
     }
     let token = Position {
         millis: now.as_millis(),

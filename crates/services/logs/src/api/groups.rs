@@ -166,6 +166,50 @@ pub async fn describe_log_groups(
     })
 }
 
+/// The groups of a pattern: parts of names, or with `^` their beginnings, divided by `|`.
+pub async fn list_log_groups(
+    _: Arc<Logs>,
+    cx: Ctx,
+    input: api::ListLogGroupsInput,
+) -> Result<api::ListLogGroupsOutput, AwsError> {
+    if input.data_sources.is_some() || input.field_index_names.is_some() {
+        return Err(error::not_supported(
+            "filters by dataSources and fieldIndexNames",
+        ));
+    }
+    if input.log_group_tags.is_some() {
+        return Err(error::not_supported("filters by logGroupTags"));
+    }
+    let pattern = input.log_group_name_pattern.unwrap_or_default();
+    let matches = |name: &str| {
+        pattern.split('|').any(|part| match part.strip_prefix('^') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name.contains(part),
+        })
+    };
+    let mut groups = cx.db().list::<Group>(&cx.scope).await?;
+    let class = input.log_group_class;
+    groups.retain(|g| matches(&g.name) && class.as_ref().is_none_or(|c| *c == g.class));
+    let most = input.limit.and_then(|n| usize::try_from(n).ok());
+    let name = |group: &Stored<Group>| group.name.clone();
+    let page = page::page(
+        groups,
+        input.next_token.as_deref(),
+        most.unwrap_or(50),
+        name,
+    )
+    .map_err(|_| error::invalid_token())?;
+    let summary = |group: &Stored<Group>| api::LogGroupSummary {
+        log_group_name: Some(group.name.clone()),
+        log_group_arn: Some(group.arn(&cx.scope)),
+        log_group_class: Some(group.class.clone()),
+    };
+    Ok(api::ListLogGroupsOutput {
+        log_groups: Some(page.items.iter().map(summary).collect()),
+        next_token: page.next_token,
+    })
+}
+
 /// One page of the groups asked for, in order of their names, read page by page.
 async fn find(
     cx: &Ctx,

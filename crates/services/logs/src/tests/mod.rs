@@ -13,9 +13,11 @@ use neargate_testkit::Lab;
 use std::time::Duration;
 
 mod describing;
+mod exporting;
 mod filtering;
 mod querying;
 mod reading;
+mod tailing;
 mod writing;
 
 const NOW: i64 = 1_700_000_000_000;
@@ -147,4 +149,6 @@ fn the_stored_form_is_pinned() {
     neargate_service::golden::check::<model::Group>(dir);
     neargate_service::golden::check::<model::filters::Filters>(dir);
     neargate_service::golden::check::<model::queries::QueryDefinition>(dir);
+    neargate_service::golden::check::<model::exports::ExportTask>(dir);
+    neargate_service::golden::check::<model::policies::ResourcePolicy>(dir);
 }
