@@ -6,7 +6,7 @@ import time
 
 from neargate import REGION
 
-TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113"}
+TARGETS = {"ecs": "AmazonEC2ContainerServiceV20141113", "logs": "Logs_20140328"}
 
 
 def headers(operation, service="ecs"):
@@ -25,7 +25,8 @@ KEPT_SECONDS = 20
 
 
 class Calls:
-    def __init__(self, port):
+    def __init__(self, port, service="ecs"):
+        self.service = service
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         self.connection.connect()
         self.used = time.monotonic()
@@ -33,10 +34,10 @@ class Calls:
     def call(self, operation, **members):
         if time.monotonic() - self.used > KEPT_SECONDS:
             self.connection.close()
-        self.connection.request("POST", "/", json.dumps(members).encode(), headers(operation))
+        self.connection.request("POST", "/", json.dumps(members).encode(), headers(operation, self.service))
         response = self.connection.getresponse()
         body = response.read()
         self.used = time.monotonic()
         if response.status != 200:
             raise RuntimeError(f"{operation}: {response.status} {body[:500]!r}")
-        return json.loads(body)
+        return json.loads(body) if body else {}
