@@ -17,7 +17,7 @@ const PROTOCOLS: [&str; 5] = ["HTTP", "Firehose", "Lambda", "Application", "SQS"
 /// Those a new topic begins with, checked.
 pub fn at_creation(
     name: &str,
-    given: BTreeMap<String, String>,
+    mut given: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, AwsError> {
     let fifo = given.get(FIFO).is_some_and(|v| v == "true");
     let plain = name.strip_suffix(".fifo").filter(|_| fifo);
@@ -40,6 +40,10 @@ pub fn at_creation(
             return Err(error::invalid_parameter(&text));
         }
         check(attribute, value)?;
+    }
+    // What a topic is anyway, AWS keeps no attribute of.
+    if !fifo {
+        given.remove(FIFO);
     }
     Ok(given)
 }

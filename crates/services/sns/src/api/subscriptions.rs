@@ -24,6 +24,8 @@ pub async fn subscribe(
     input: api::SubscribeInput,
 ) -> Result<api::SubscribeOutput, AwsError> {
     let place = place_for(&cx, "TopicArn", &input.topic_arn, "Subscribe").await?;
+    let topic = cx.db().get::<Topic>(&place.scope, &place.name).await?;
+    topic.ok_or_else(error::topic_not_found)?;
     let endpoint = input.endpoint.unwrap_or_default();
     let protocol = subscription::protocol(&input.protocol, &endpoint, &place.name)?;
     if matches!(protocol, Protocol::Http | Protocol::Https) {
