@@ -64,9 +64,7 @@ fn window(given: &api::FlexibleTimeWindow) -> Result<u32, AwsError> {
         ("FLEXIBLE", None) => Err(error::validation(
             "A MaximumWindowInMinutes must be provided when the Mode is FLEXIBLE.",
         )),
-        (_, Some(_)) => Err(error::validation(
-            "MaximumWindowInMinutes must not be provided when the Mode is OFF.",
-        )),
+        // Without a window its length means nothing.
         _ => Ok(0),
     }
 }
