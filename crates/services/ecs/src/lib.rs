@@ -160,8 +160,9 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::RunTask,
             tasks::run_task,
-            "assignPublicIp gives no public address; a task that takes more than its ephemeral \
-             storage is stopped instead of getting ENOSPC; an EFS volume is a directory of the \
+            "assignPublicIp gives no public address; where the host can make a task no disk of its \
+             own, one that takes more than its ephemeral storage is stopped instead of getting \
+             ENOSPC; an EFS volume is a directory of the \
              host that the task is on, or what its operator names (file_systems), and IAM does not \
              say who mounts it; permissions of devices are read and write; \
              EBS volumes are files of the host that no other call knows, as fast as that, and not \
@@ -169,8 +170,8 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              FSx and S3 Files volumes, volume drivers but local, inference accelerators \
              and GPUs: such tasks are refused; awslogs takes no secret \
              options and no endpoint but AWS's own, syslog no TLS, splunk no splunk-capath or \
-             index acknowledgment, and a driver's names are resolved by the host. The task \
-             metadata endpoint tells no tags, volumes or clock drift",
+             index acknowledgment, and a driver's names are resolved by the host; no faults \
+             are injected",
         )
         .on(ops::StopTask, tasks::stop_task)
         .partly(
