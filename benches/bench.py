@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import api_calls  # noqa: E402
 import image_pull  # noqa: E402
+import log_search  # noqa: E402
 import many_objects  # noqa: E402
 import registry_copy  # noqa: E402
 import report  # noqa: E402
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "many": many_objects.run,
     "store": store_log.run,
     "service": service_scale.run,
+    "logs": log_search.run,
 }
 
 
