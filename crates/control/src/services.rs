@@ -19,7 +19,7 @@ use neargate_scheduler::Scheduler;
 use neargate_secretsmanager::SecretsManager;
 use neargate_service::{Component, Service, Status};
 use neargate_servicediscovery::ServiceDiscovery;
-use neargate_ses::Ses;
+use neargate_ses::{Ses, SesV2};
 use neargate_sns::Sns;
 use neargate_ssm::Ssm;
 use neargate_sts::Sts;
@@ -62,6 +62,7 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         Arc::new(Scheduler),
         Arc::new(SecretsManager),
         Arc::new(ServiceDiscovery),
+        Arc::new(SesV2::new(&held.ses)),
         held.ses,
         held.sns,
         Arc::<Ssm>::default(),

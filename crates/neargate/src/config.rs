@@ -88,6 +88,12 @@ pub struct Flags {
     /// balancers, and what the servers of resolv_conf know [default: nowhere]
     #[arg(long, env = "NEARGATE_DNS_LISTEN", value_name = "ADDR")]
     pub dns_listen: Option<SocketAddr>,
+    /// Where SES's SMTP endpoint takes mails, by STARTTLS [default: nowhere]
+    #[arg(long, env = "NEARGATE_SMTP_LISTEN", value_name = "ADDR", value_parser = address)]
+    pub smtp_listen: Option<SocketAddr>,
+    /// ... with TLS from the first byte [default: nowhere]
+    #[arg(long, env = "NEARGATE_SMTPS_LISTEN", value_name = "ADDR", value_parser = address)]
+    pub smtps_listen: Option<SocketAddr>,
     /// Where the names of load balancers are written for this host's own programs; empty: nowhere
     /// [default: /etc/hosts]
     #[arg(long, env = "NEARGATE_HOSTS_FILE", value_name = "FILE", value_parser = maybe_a_path())]
@@ -219,6 +225,10 @@ pub struct Config {
     /// Where names are answered for this host's own programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns_listen: Option<SocketAddr>,
+    /// Where SES's SMTP endpoint takes mails, by STARTTLS. `None`: nowhere.
+    pub smtp_listen: Option<SocketAddr>,
+    /// The same, with TLS from the first byte.
+    pub smtps_listen: Option<SocketAddr>,
     /// Gets a block with the names of load balancers; nothing does when it is empty.
     pub hosts_file: PathBuf,
     /// Begin with no state when it is lost or damaged: said at each start, never kept in a file.
@@ -332,6 +342,8 @@ impl Default for Config {
             task_endpoint: TaskEndpoint::Http,
             resolv_conf: "/etc/resolv.conf".into(),
             dns_listen: None,
+            smtp_listen: None,
+            smtps_listen: None,
             hosts_file: "/etc/hosts".into(),
             new_state: false,
             root_key: None,
@@ -352,7 +364,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 33] = [
     "listen",
     "data",
     "account",
@@ -374,6 +386,8 @@ const KEYS: [&str; 31] = [
     "task_endpoint",
     "resolv_conf",
     "dns_listen",
+    "smtp_listen",
+    "smtps_listen",
     "hosts_file",
     "root_key",
     "root_passphrase",
@@ -444,6 +458,8 @@ impl Config {
             config.resolv_conf.clone_from(file);
         }
         config.dns_listen = flags.dns_listen.or(config.dns_listen);
+        config.smtp_listen = flags.smtp_listen.or(config.smtp_listen);
+        config.smtps_listen = flags.smtps_listen.or(config.smtps_listen);
         if let Some(file) = &flags.hosts_file {
             config.hosts_file.clone_from(file);
         }

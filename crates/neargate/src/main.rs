@@ -29,6 +29,7 @@ mod preflight;
 mod publish;
 mod running;
 mod slices;
+mod smtp;
 mod span;
 mod task_network;
 mod up;

@@ -13,7 +13,7 @@ use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
 use crate::{
     allocator, demo, environment, installation, instance_metadata, log, mail_relay, operator,
-    port_tls, preflight, task_network,
+    port_tls, preflight, smtp, task_network,
 };
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
@@ -122,9 +122,16 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         Some(reset),
     );
     let gateway = gateway.host(Arc::new(host.pages()));
-    let gateway = match config.tls {
-        true => gateway.tls(port_tls::config(&mut config, &host).await?),
-        false => gateway,
+    let tls = match config.tls || smtp::is_wanted(&config) {
+        true => Some(port_tls::config(&mut config, &host).await?),
+        false => None,
+    };
+    if let Some(tls) = &tls {
+        smtp::serve(&config, &host.control_plane, tls).await?;
+    }
+    let gateway = match tls.filter(|_| config.tls) {
+        Some(tls) => gateway.tls(tls),
+        None => gateway,
     };
     task::spawn(
         "vpc-api",

@@ -291,6 +291,9 @@ impl Gateway {
 
     /// Does somebody follow a link, of a mail on a web page, to an operation that brings its own proof?
     fn is_followed(&self, parts: &Parts) -> bool {
+        if parts.uri.path().starts_with(neargate_ses::identity::LINKS) {
+            return guard::is_navigation(parts);
+        }
         let wire_route::Route::Aws(found) =
             wire_route::route(parts, &[], crate::services::schemas())
         else {

@@ -62,6 +62,11 @@ impl Address {
     }
 }
 
+/// What is behind the last `@`.
+pub fn domain_of(mailbox: &str) -> &str {
+    mailbox.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
 fn check(mailbox: &str) -> Result<(), Invalid> {
     let (local, domain) = mailbox.rsplit_once('@').ok_or(Invalid::NoDomain)?;
     if local.is_empty() {
@@ -104,6 +109,7 @@ mod tests {
         let parsed = Address::parse("\"Smith, J.\" <j.smith@Example.com>").expect("valid");
         assert_eq!(parsed.name.as_deref(), Some("Smith, J."));
         assert_eq!(parsed.mailbox, "j.smith@Example.com");
+        assert_eq!(domain_of(&parsed.mailbox), "Example.com");
         assert_eq!(Address::parse(" a@b ").expect("valid").mailbox, "a@b");
     }
 

@@ -6,14 +6,15 @@
 //! delivered twice, under one `Message-ID`, and never lost.
 
 use crate::message::{self, Stamp};
-use crate::model::{Letter, State};
+use crate::model::{Event, Letter, State};
+use crate::notify;
 use crate::outbox::{Outbox, host};
 use crate::relay::{Outcome, Relay};
 use async_trait::async_trait;
 use neargate_base::{Clock, Timestamp};
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::mail::{Content, Mail};
-use neargate_service::{AwsError, Committed, Db, Scope, Stored};
+use neargate_service::{AwsError, Committed, Db, House, Scope, Stored};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ const BOUNCES: &str = "bounce";
 
 #[derive(Debug)]
 pub struct Delivery {
+    pub house: Arc<House>,
     pub db: Db,
     pub clock: Arc<dyn Clock>,
     pub outbox: Arc<Outbox>,
@@ -38,6 +40,8 @@ pub struct Delivery {
 /// What is to be done with a mail.
 #[derive(Debug)]
 pub enum Action {
+    /// Its events are told.
+    Tell(Stored<Letter>),
     Try(Stored<Letter>),
     GiveUp(Stored<Letter>),
 }
@@ -60,19 +64,27 @@ impl Controller for Delivery {
     }
 
     async fn view(&self, key: &str) -> Result<Option<Stored<Letter>>, AwsError> {
-        if self.relay.is_none() {
-            return Ok(None);
-        }
         let letter = self.db.get_key::<Letter>(key).await?;
-        Ok(letter.filter(|l| l.settled_at.is_none()))
+        let has_relay = self.relay.is_some();
+        Ok(letter.filter(|l| !l.untold.is_empty() || l.can_go_on(has_relay)))
     }
 
     fn plan(&self, letter: &Stored<Letter>, now: Timestamp) -> Plan<Action> {
-        plan(letter, now)
+        plan(letter, self.relay.is_some(), now)
     }
 
     async fn apply(&self, action: Action) -> Result<Applied, AwsError> {
         match action {
+            Action::Tell(letter) => {
+                notify::tell(&self.house, &letter).await;
+                let mut new = letter.value.clone();
+                new.untold.clear();
+                let tx = self.db.tx().update(&letter, &new);
+                Ok(match tx.commit().await? {
+                    Committed::At(_) => Applied::Done,
+                    Committed::Conflict => Applied::Conflict,
+                })
+            }
             Action::GiveUp(letter) => {
                 let mut new = letter.value.clone();
                 for recipient in &mut new.recipients {
@@ -90,20 +102,25 @@ impl Controller for Delivery {
 }
 
 /// What is to be done with a mail that is not settled.
-fn plan(letter: &Stored<Letter>, now: Timestamp) -> Plan<Action> {
-    let copy = || Stored {
-        key: letter.key.clone(),
-        revision: letter.revision,
-        value: letter.value.clone(),
-    };
+fn plan(letter: &Stored<Letter>, has_relay: bool, now: Timestamp) -> Plan<Action> {
+    if !letter.untold.is_empty() {
+        return Plan {
+            actions: vec![Action::Tell(letter.clone())],
+            wake_at: None,
+            reason: "its events are told",
+        };
+    }
+    if !letter.can_go_on(has_relay) {
+        return Plan::idle("it is settled, or lies here");
+    }
     if letter.attempts > 0 && now >= letter.give_up_at {
         return Plan {
-            actions: vec![Action::GiveUp(copy())],
+            actions: vec![Action::GiveUp(letter.clone())],
             wake_at: None,
             reason: "nobody took it for too long",
         };
     }
-    if now < letter.next_attempt_at {
+    if now < letter.next_attempt_at && !letter.has_settled_here() {
         return Plan {
             actions: Vec::new(),
             wake_at: Some(letter.next_attempt_at),
@@ -111,7 +128,7 @@ fn plan(letter: &Stored<Letter>, now: Timestamp) -> Plan<Action> {
         };
     }
     Plan {
-        actions: vec![Action::Try(copy())],
+        actions: vec![Action::Try(letter.clone())],
         wake_at: None,
         reason: "it is tried",
     }
@@ -125,11 +142,19 @@ fn wait(attempts: u32) -> Duration {
 
 impl Delivery {
     async fn attempt(&self, letter: Stored<Letter>) -> Result<Applied, AwsError> {
-        let Some(relay) = &self.relay else {
-            return Ok(Applied::Done);
+        let mut new = letter.value.clone();
+        for recipient in &mut new.recipients {
+            if let (State::Outbox, Some(here)) = (recipient.state, recipient.here) {
+                recipient.state = here;
+            }
+        }
+        let is_due = self.clock.now() >= letter.next_attempt_at;
+        let relay = match &self.relay {
+            Some(relay) if is_due && new.state() == State::Outbox => relay,
+            _ => return self.write(&letter, new).await,
         };
         let raw = self.outbox.raw(&letter).await?;
-        let waiting: Vec<String> = letter
+        let waiting: Vec<String> = new
             .recipients
             .iter()
             .filter(|r| r.state == State::Outbox)
@@ -145,7 +170,6 @@ impl Delivery {
                 vec![lost; waiting.len()]
             }
         };
-        let mut new = letter.value.clone();
         let now = self.clock.now();
         new.attempts += 1;
         let pause = i64::try_from(wait(new.attempts).as_millis()).unwrap_or(i64::MAX);
@@ -183,9 +207,37 @@ impl Delivery {
             .filter(|r| r.state == State::Failed && was_open(&r.address))
             .map(|r| (r.address.clone(), r.said.clone().unwrap_or_default()))
             .collect();
+        let taken = |state| {
+            let now_in = new.recipients.iter().filter(move |r| r.state == state);
+            now_in
+                .filter(|r| was_open(&r.address))
+                .map(|r| r.address.clone())
+        };
+        let delivered: Vec<String> = taken(State::Sent).collect();
+        if new.about.is_some() {
+            if !delivered.is_empty() {
+                let first = new
+                    .recipients
+                    .iter()
+                    .find(|r| delivered.contains(&r.address));
+                let said = first.and_then(|r| r.said.clone()).unwrap_or_default();
+                new.untold.push(Event::Delivery {
+                    recipients: delivered,
+                    said,
+                    at: now,
+                });
+            }
+            if !failed.is_empty() {
+                new.untold.push(Event::Bounce {
+                    recipients: failed.clone(),
+                    at: now,
+                });
+            }
+        }
         let mut tx = self.db.tx().update(old, &new);
         let mut bounce = None;
-        if let (false, Some(sender)) = (failed.is_empty(), &new.sender) {
+        let tells = !failed.is_empty() && !new.silent;
+        if let (true, Some(sender)) = (tells, &new.sender) {
             let id = self.outbox.new_id();
             let host = host(&scope);
             let stamp = Stamp {

@@ -4,26 +4,32 @@
 //! takes the seat ([`neargate_service::mail`]).
 
 mod address;
+mod api;
 mod delivery;
 mod error;
+pub mod identity;
 pub mod message;
 mod model;
+mod notify;
+mod operations;
 mod outbox;
 pub mod relay;
+mod sending;
+pub mod smtp;
+mod template;
+mod version_2;
 
 #[cfg(test)]
 mod tests;
 
 pub use model::{Letter, Recipient, State};
 pub use outbox::Outbox;
+pub use version_2::SesV2;
 
 use async_trait::async_trait;
 use delivery::Delivery;
-use neargate_api_ses::SERVICE;
 use neargate_blob::Extents;
-use neargate_service::{
-    AfterReset, AwsError, Background, Component, House, OperationTable, Service,
-};
+use neargate_service::{AfterReset, AwsError, Background, Component, House, Service};
 use relay::Relay;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -77,7 +83,7 @@ async fn sweep(outbox: Arc<Outbox>) {
 #[async_trait]
 impl Component for Ses {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
-        Arc::new(OperationTable::new(&SERVICE, self))
+        Arc::new(operations::table(self))
     }
 
     fn start(self: Arc<Self>, background: &mut Background) {
@@ -85,6 +91,7 @@ impl Component for Ses {
         let outbox = self.outbox(&house).clone();
         house.mail.take(outbox.clone());
         background.control(Delivery {
+            house: house.clone(),
             db: house.db.clone(),
             clock: house.clock.clone(),
             outbox: outbox.clone(),

@@ -1,5 +1,7 @@
 //! What is stored of mails. The bytes of a mail lie in an extent of their own.
 
+pub mod settings;
+
 use neargate_base::Timestamp;
 use neargate_service::Resource;
 use serde::{Deserialize, Serialize};
@@ -27,9 +29,52 @@ pub struct Letter {
     /// How often the relay was tried.
     pub attempts: u32,
     pub next_attempt_at: Timestamp,
+    /// Nobody is told by mail that it was not delivered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// What its events tell, of a mail that SES's operations took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+    /// Events that are to be told, and were not yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Event>,
     /// When the last of its recipients was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
+}
+
+/// How a mail came to SES.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// `SendEmail`.
+    pub operation: String,
+    /// The sender as the caller named it.
+    pub source: String,
+    /// The identity that let it send.
+    pub identity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration_set: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<(String, String)>,
+    /// Who called.
+    pub caller: String,
+}
+
+/// Something that became of a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    Send,
+    /// The relay took it for these.
+    Delivery {
+        recipients: Vec<String>,
+        said: String,
+        at: Timestamp,
+    },
+    /// These cannot have it: addresses, and what was said about each.
+    Bounce {
+        recipients: Vec<(String, String)>,
+        at: Timestamp,
+    },
 }
 
 /// Somebody whom a mail goes to, and how far it came.
@@ -40,6 +85,9 @@ pub struct Recipient {
     /// The relay's last words about this address, or why there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
+    /// What becomes of it here, without the relay: it is suppressed, or SES's simulator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<State>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +111,30 @@ impl State {
     }
 }
 
+impl Recipient {
+    /// One for whom nothing was done yet.
+    pub fn waiting(address: String) -> Recipient {
+        Recipient {
+            address,
+            state: State::Outbox,
+            said: None,
+            here: None,
+        }
+    }
+}
+
 impl Letter {
+    /// Can anything be done with it now or later?
+    pub fn can_go_on(&self, has_relay: bool) -> bool {
+        self.settled_at.is_none() && (has_relay || self.has_settled_here())
+    }
+
+    /// Is there a recipient whose fate needs no relay, and who has not had it?
+    pub fn has_settled_here(&self) -> bool {
+        let mut waiting = self.recipients.iter().filter(|r| r.state == State::Outbox);
+        waiting.any(|r| r.here.is_some())
+    }
+
     /// The state of the whole: in the outbox while it is for anybody, failed when it is for one.
     pub fn state(&self) -> State {
         let any = |state| self.recipients.iter().any(|r| r.state == state);

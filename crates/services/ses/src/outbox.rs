@@ -6,7 +6,7 @@
 //! a full outbox takes no more.
 
 use crate::message::{self, Stamp};
-use crate::model::{Letter, Recipient, State};
+use crate::model::{Letter, Recipient};
 use crate::{delivery, error};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -122,8 +122,22 @@ impl Outbox {
     /// # Errors
     /// When it is too long or there is no room for it, and those of store and disk.
     pub async fn take(&self, scope: &Scope, mail: Mail) -> Result<String, AwsError> {
+        self.take_with(scope, mail, |_| {}).await
+    }
+
+    /// Takes a mail whose record is not as everybody's.
+    ///
+    /// # Errors
+    /// As [`Outbox::take`].
+    pub async fn take_with(
+        &self,
+        scope: &Scope,
+        mail: Mail,
+        change: impl FnOnce(&mut Letter),
+    ) -> Result<String, AwsError> {
         let id = self.new_id();
-        let prepared = self.prepare(scope, id, mail).await?;
+        let mut prepared = self.prepare(scope, id, mail).await?;
+        change(&mut prepared.letter);
         let tx = self.add(self.db.tx(), scope, &prepared);
         match tx.commit().await? {
             Committed::At(_) => {
@@ -169,11 +183,7 @@ impl Outbox {
         let size_bytes = raw.len() as u64;
         let gone = self.room(scope, size_bytes)?;
         let held = self.keep(raw).await?;
-        let recipients = mail.recipients.into_iter().map(|address| Recipient {
-            address,
-            state: State::Outbox,
-            said: None,
-        });
+        let recipients = mail.recipients.into_iter().map(Recipient::waiting);
         let letter = Letter {
             service: mail.service.to_owned(),
             sender: mail.sender,
@@ -186,6 +196,9 @@ impl Outbox {
             give_up_at: after(now, delivery::PATIENCE),
             attempts: 0,
             next_attempt_at: now,
+            silent: false,
+            about: None,
+            untold: Vec::new(),
             settled_at: None,
         };
         Ok(Prepared {
@@ -345,7 +358,7 @@ pub fn host(scope: &Scope) -> String {
     }
 }
 
-fn after(at: Timestamp, time: Duration) -> Timestamp {
+pub fn after(at: Timestamp, time: Duration) -> Timestamp {
     at.shift(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 

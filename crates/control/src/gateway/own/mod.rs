@@ -76,7 +76,38 @@ pub(super) async fn internal(
     if parts.uri.path() == "/_neargate/reset" {
         return reset(&parts, peer, gateway.reset.as_ref()).await;
     }
+    if let Some(rest) = parts.uri.path().strip_prefix(neargate_ses::identity::LINKS) {
+        return peer.last(verify(gateway, &parts, rest).await);
+    }
     pages::serve(gateway, peer, parts, incoming).await
+}
+
+/// Somebody follows the link in a mail, which is proof enough.
+async fn verify(gateway: &Gateway, parts: &Parts, rest: &str) -> Response<Body> {
+    if parts.method != Method::GET {
+        return answer(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &json!({ "message": "use GET" }),
+        );
+    }
+    match neargate_ses::identity::follow(gateway.house(), rest).await {
+        Ok(Some(verified)) => {
+            let message = format!("You have successfully verified {verified}.");
+            answer(StatusCode::OK, &json!({ "message": message }))
+        }
+        Ok(None) => {
+            let message = "This link verifies no email address, or none any more.";
+            answer(StatusCode::NOT_FOUND, &json!({ "message": message }))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "an address is not verified");
+            let message = "Try again later.";
+            answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({ "message": message }),
+            )
+        }
+    }
 }
 
 /// `POST /_neargate/reset`: stop every task and forget all state. Only in development mode, and

@@ -1,4 +1,5 @@
 //! SES in-process.
 
+mod api;
 mod outbox;
 mod relay;

@@ -1,5 +1,6 @@
 //! The outbox: what is kept of mails, and for how long.
 
+use crate::model::settings::{Account, ConfigurationSet, Identity, Suppressed, Template};
 use crate::model::{Letter, State};
 use crate::outbox::{Bounds, Outbox};
 use neargate_base::Clock as _;
@@ -111,5 +112,11 @@ async fn what_is_too_long_is_refused_and_leaves_nothing() {
 
 #[test]
 fn stored_forms_are_pinned() {
-    check::<Letter>(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"));
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+    check::<Letter>(golden);
+    check::<Identity>(golden);
+    check::<Template>(golden);
+    check::<ConfigurationSet>(golden);
+    check::<Account>(golden);
+    check::<Suppressed>(golden);
 }

@@ -213,6 +213,7 @@ async fn a_mail_is_tried_for_days_and_then_its_sender_is_told() {
     let lab = Lab::default();
     let outbox = outbox(&lab, true);
     let delivery = Delivery {
+        house: lab.house.clone(),
         db: lab.house.db.clone(),
         clock: lab.house.clock.clone(),
         outbox: outbox.clone(),
