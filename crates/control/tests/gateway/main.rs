@@ -69,6 +69,7 @@ impl Lab {
             root_key: Default::default(),
             times: Default::default(),
             settings: Settings::new("localhost:4566", scope),
+            relay: None,
         };
         let control_plane =
             ControlPlane::start(options, Arc::new(SystemClock), Arc::new(Rng::seeded(1)))
