@@ -164,12 +164,19 @@ impl Wal {
             next_seq: seq + 1,
             broken: false,
         };
-        wal.hold_ahead();
+        wal.give_back();
         Ok(wal)
     }
 
-    /// A disk that is full, or cannot do this, leaves it as it is.
-    fn hold_ahead(&mut self) {
+    /// Gives back what was held beyond the end: nothing more is written.
+    pub fn give_back(&mut self) {
+        // Space that stays held is no loss but of space.
+        let _ = self.file.file.set_len(self.len_bytes);
+        self.held_bytes = 0;
+    }
+
+    /// Holds space beyond the end. A disk that is full, or cannot do this, leaves it as it is.
+    pub fn hold_ahead(&mut self) {
         let wanted = self.len_bytes + AHEAD_BYTES;
         if self.held_bytes >= wanted - AHEAD_BYTES / 2 {
             return;

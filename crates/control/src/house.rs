@@ -26,6 +26,7 @@ use neargate_service::{AwsError, Background, Caller, Component, Db, House};
 use neargate_ses::Ses;
 use neargate_ses::relay::Relay;
 use neargate_sns::Sns;
+use neargate_sqs::{Engine as MessageEngine, EngineError as MessageError};
 use neargate_store::Store;
 use neargate_wire::route::Door;
 use std::collections::BTreeMap;
@@ -76,6 +77,8 @@ pub enum StartError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot open the messages of queues")]
+    Messages(#[source] MessageError),
 }
 
 /// A running control plane. Dropping it ends its controllers.
@@ -129,6 +132,8 @@ impl ControlPlane {
         let path = data.join("notifications");
         let sns = Sns::open(&path).map_err(|source| StartError::Notifications { path, source })?;
         let outbound = Outbound::new(options.settings.reach.clone());
+        let messages = MessageEngine::open(&data.join("messages"), clock.clone());
+        let messages = messages.map_err(StartError::Messages)?;
         let house = Arc::new(House {
             db,
             clock,
@@ -163,6 +168,7 @@ impl ControlPlane {
             ses: ses.clone(),
             objects,
             metrics: metrics.clone(),
+            messages,
             sns: Arc::new(sns),
         });
         let all = || components.iter().cloned();

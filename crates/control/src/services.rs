@@ -21,6 +21,7 @@ use neargate_service::{Component, Service, Status};
 use neargate_servicediscovery::ServiceDiscovery;
 use neargate_ses::{Ses, SesV2};
 use neargate_sns::Sns;
+use neargate_sqs::Sqs;
 use neargate_ssm::Ssm;
 use neargate_sts::Sts;
 use neargate_wire::schema;
@@ -38,6 +39,7 @@ pub struct Held {
     pub ses: Arc<Ses>,
     pub objects: Arc<Extents>,
     pub metrics: Arc<neargate_cloudwatch::Engine>,
+    pub messages: Arc<neargate_sqs::Engine>,
     pub sns: Arc<Sns>,
 }
 
@@ -65,6 +67,7 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         Arc::new(SesV2::new(&held.ses)),
         held.ses,
         held.sns,
+        Arc::new(Sqs::new(held.messages)),
         Arc::<Ssm>::default(),
         Arc::new(Sts::default()),
     ]

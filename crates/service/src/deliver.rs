@@ -42,8 +42,8 @@ impl Caller {
             request_id: house.rng.uuid(),
             scope: scope.clone(),
             principal: Principal::service(sender.service),
-            house: house.clone(),
             reached_at: None,
+            house: house.clone(),
         };
         let mut input = input.to_value();
         service.admit(operation, &mut input);

@@ -16,7 +16,7 @@ pub static AddPermissionRequest: Shape = Shape { name: "AddPermissionRequest", k
     Member { required: true, ..member("AWSAccountIds", Here(&AWSAccountIdList)) },
     Member { required: true, ..member("Actions", Here(&ActionNameList)) },
 ]), ..DEFAULT };
-pub static AttributeNameList: Shape = Shape { name: "AttributeNameList", kind: Kind::List(Element { location_name: Some("AttributeName"), ..Element::of(Here(&QueueAttributeName)) }), flattened: true, ..DEFAULT };
+pub static AttributeNameList: Shape = Shape { name: "AttributeNameList", kind: Kind::List(Element { location_name: Some("AttributeName"), ..Element::of(Here(&String)) }), flattened: true, ..DEFAULT };
 pub static BatchEntryIdsNotDistinct: Shape = Shape { name: "BatchEntryIdsNotDistinct", kind: Kind::Structure(&[
     member("message", Here(&ExceptionMessage)),
 ]), ..DEFAULT };
@@ -220,14 +220,13 @@ pub static MessageAttributeValue: Shape = Shape { name: "MessageAttributeValue",
     Member { required: true, ..member("DataType", Here(&String)) },
 ]), ..DEFAULT };
 pub static MessageBodyAttributeMap: Shape = Shape { name: "MessageBodyAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&String)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&MessageAttributeValue)) } }, flattened: true, ..DEFAULT };
-pub static MessageBodySystemAttributeMap: Shape = Shape { name: "MessageBodySystemAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&MessageSystemAttributeNameForSends)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&MessageSystemAttributeValue)) } }, flattened: true, ..DEFAULT };
+pub static MessageBodySystemAttributeMap: Shape = Shape { name: "MessageBodySystemAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&String)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&MessageSystemAttributeValue)) } }, flattened: true, ..DEFAULT };
 pub static MessageList: Shape = Shape { name: "MessageList", kind: Kind::List(Element { location_name: Some("Message"), ..Element::of(Here(&Message)) }), flattened: true, ..DEFAULT };
 pub static MessageNotInflight: Shape = Shape { name: "MessageNotInflight", kind: Kind::Structure(&[
 ]), ..DEFAULT };
-pub static MessageSystemAttributeList: Shape = Shape { name: "MessageSystemAttributeList", kind: Kind::List(Element { location_name: Some("MessageSystemAttributeName"), ..Element::of(Here(&MessageSystemAttributeName)) }), flattened: true, ..DEFAULT };
+pub static MessageSystemAttributeList: Shape = Shape { name: "MessageSystemAttributeList", kind: Kind::List(Element { location_name: Some("MessageSystemAttributeName"), ..Element::of(Here(&String)) }), flattened: true, ..DEFAULT };
 pub static MessageSystemAttributeMap: Shape = Shape { name: "MessageSystemAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&MessageSystemAttributeName)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&String)) } }, flattened: true, ..DEFAULT };
 pub static MessageSystemAttributeName: Shape = Shape { name: "MessageSystemAttributeName", values: &["All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn"], ..DEFAULT };
-pub static MessageSystemAttributeNameForSends: Shape = Shape { name: "MessageSystemAttributeNameForSends", values: &["AWSTraceHeader"], ..DEFAULT };
 pub static MessageSystemAttributeValue: Shape = Shape { name: "MessageSystemAttributeValue", kind: Kind::Structure(&[
     member("StringValue", Here(&String)),
     member("BinaryValue", Here(&Binary)),
@@ -249,8 +248,7 @@ pub static PurgeQueueInProgress: Shape = Shape { name: "PurgeQueueInProgress", k
 pub static PurgeQueueRequest: Shape = Shape { name: "PurgeQueueRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("QueueUrl", Here(&String)) },
 ]), ..DEFAULT };
-pub static QueueAttributeMap: Shape = Shape { name: "QueueAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&QueueAttributeName)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&String)) } }, flattened: true, ..DEFAULT };
-pub static QueueAttributeName: Shape = Shape { name: "QueueAttributeName", values: &["All", "Policy", "VisibilityTimeout", "MaximumMessageSize", "MessageRetentionPeriod", "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "CreatedTimestamp", "LastModifiedTimestamp", "QueueArn", "ApproximateNumberOfMessagesDelayed", "DelaySeconds", "ReceiveMessageWaitTimeSeconds", "RedrivePolicy", "FifoQueue", "ContentBasedDeduplication", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "DeduplicationScope", "FifoThroughputLimit", "RedriveAllowPolicy", "SqsManagedSseEnabled"], ..DEFAULT };
+pub static QueueAttributeMap: Shape = Shape { name: "QueueAttributeMap", kind: Kind::Map { key: Element { location_name: Some("Name"), ..Element::of(Here(&String)) }, value: Element { location_name: Some("Value"), ..Element::of(Here(&String)) } }, flattened: true, ..DEFAULT };
 pub static QueueDeletedRecently: Shape = Shape { name: "QueueDeletedRecently", kind: Kind::Structure(&[
     member("message", Here(&ExceptionMessage)),
 ]), ..DEFAULT };
