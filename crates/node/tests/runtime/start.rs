@@ -230,3 +230,14 @@ async fn a_terminal_is_one() {
     );
     lab.assert_clean().await;
 }
+
+#[tokio::test]
+async fn standard_input_stays_open_where_it_is_asked_for() {
+    let lab = Lab::new();
+    let mut config = lab.shell("readlink /proc/self/fd/0");
+    assert_eq!(lab.run(&config).await.1, "/dev/null\n");
+    (config.name, config.interactive) = ("open".into(), true);
+    let (_, output) = lab.run(&config).await;
+    assert!(output.starts_with("pipe:"), "{output}");
+    lab.assert_clean().await;
+}

@@ -61,6 +61,7 @@ pub fn of_service<'a>(
             volume_type: ebs.volume_type.clone(),
             size_in_gib: ebs.size_in_gib,
             snapshot_id: ebs.snapshot_id.clone(),
+            volume_initialization_rate: ebs.volume_initialization_rate,
             iops: ebs.iops,
             throughput: ebs.throughput,
             role_arn: ebs.role_arn.clone(),
@@ -119,6 +120,10 @@ fn one(
         (ebs.snapshot_id.is_some(), "snapshotId"),
         (ebs.encrypted == Some(true), "encrypted"),
         (ebs.kms_key_id.is_some(), "kmsKeyId"),
+        (
+            ebs.volume_initialization_rate.is_some(),
+            "volumeInitializationRate",
+        ),
         (
             ebs.filesystem_type.as_deref() == Some("ntfs"),
             "filesystemType ntfs",
@@ -232,6 +237,7 @@ mod tests {
             (|e| e.snapshot_id = Some("snap-1".into()))
                 as fn(&mut api::TaskManagedEBSVolumeConfiguration),
             |e| e.encrypted = Some(true),
+            |e| e.volume_initialization_rate = Some(200),
         ] {
             assert_eq!(code(&given(change)), "UnsupportedFeatureException");
         }

@@ -127,6 +127,19 @@ fn what_cannot_be_honoured_is_refused() {
         "{}",
         error.message
     );
+    let mut shared = d.clone();
+    let containers = shared.container_definitions.as_mut().expect("containers");
+    containers[0].resource_requirements = Some(vec![api::ResourceRequirement {
+        r#type: "GPU".into(),
+        value: "1".into(),
+        sharing_strategy: Some(api::SharingStrategy::default()),
+    }]);
+    let error = runnable(&shared, LaunchType::Ec2).expect_err("shared GPUs");
+    assert!(
+        error.message.contains("sharingStrategy"),
+        "{}",
+        error.message
+    );
     let mut windows = d.clone();
     windows.runtime_platform = Some(api::RuntimePlatform {
         cpu_architecture: Some("X86_64".into()),

@@ -121,6 +121,13 @@ fn container(c: &api::ContainerDefinition) -> Result<(), AwsError> {
                 .any(|r| r.r#type != "GPU"),
             "resourceRequirements.InferenceAccelerator",
         ),
+        (
+            c.resource_requirements
+                .iter()
+                .flatten()
+                .any(|r| r.sharing_strategy.is_some()),
+            "resourceRequirements.sharingStrategy",
+        ),
     ];
     match lacking.iter().find(|(used, _)| *used) {
         Some((_, what)) => Err(error::unsupported(&format!(
