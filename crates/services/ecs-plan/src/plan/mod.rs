@@ -10,7 +10,7 @@ pub mod fargate;
 pub mod instances;
 pub mod lost;
 pub mod observe;
-mod output;
+pub mod output;
 pub mod placement;
 pub mod protection;
 pub mod query;

@@ -93,6 +93,22 @@ pub(super) fn buffer(log: &api::LogConfiguration) -> Option<LogBuffer> {
     }
 }
 
+/// The account's `defaultLogDriverMode` is `blocking`: so is a driver whose options do not say otherwise. A
+/// log router has modes of its own.
+pub fn block(container: &mut ContainerSpec) {
+    let route = container.log_route.as_ref();
+    let has_driver = match route {
+        Some(route) => route.driver != "awsfirelens",
+        None => container.log.is_some(),
+    };
+    if has_driver && container.log_buffer.is_none() {
+        container.log_buffer = Some(LogBuffer {
+            blocking: true,
+            max_bytes: None,
+        });
+    }
+}
+
 /// A size as Docker takes it: `512`, `10m`, `1g`, `2MiB`
 /// (<https://pkg.go.dev/github.com/docker/go-units#RAMInBytes>).
 pub(crate) fn bytes(size: &str) -> Option<u64> {

@@ -59,6 +59,8 @@ pub struct Launch {
     pub volumes: Vec<ebs::Wanted>,
     /// The services of Cloud Map that its tasks are to be instances of.
     pub registries: Vec<ServiceRegistry>,
+    /// Containers whose definitions do not say it wait for their log driver: see [`Launch::locate`].
+    pub blocking_logs: bool,
 }
 
 /// What became of a launch.

@@ -2,7 +2,7 @@
 
 use super::place::Placed;
 use super::{Launch, Unplaced, failure};
-use crate::error;
+use crate::{error, settings};
 use neargate_domain::{InstanceNetwork, TaskNetwork};
 use neargate_service::eni::{self, Unreserved};
 use neargate_service::{AwsError, Fault, House, vpc};
@@ -27,11 +27,15 @@ impl Awsvpc {
 }
 
 impl Launch {
-    /// Learns where the subnets are that the tasks may be in.
+    /// Learns where the subnets are that the tasks may be in, and what the account settings say of them
+    /// (`defaultLogDriverMode`).
     ///
     /// # Errors
     /// The store's.
     pub async fn locate(&mut self, house: &House) -> Result<(), AwsError> {
+        let (name, root) = ("defaultLogDriverMode", settings::root(&self.scope));
+        let mode = settings::effective(house, &self.scope, name, &root).await?;
+        self.blocking_logs = mode == "blocking";
         if let Some(network) = &mut self.network {
             network.zones = vpc::zones(house, &self.scope, &network.subnets).await?;
         }

@@ -3,7 +3,7 @@
 use super::Launch;
 use super::place::{Capacity, Placed};
 use crate::model::{ContainerSpec, Demand, Status, Task, TaskSpec};
-use crate::plan::{assignment, volumes};
+use crate::plan::{assignment, output, volumes};
 use neargate_api_ecs as api;
 use neargate_domain::{Assignment, DesiredState, LaunchType, TaskNetwork};
 use neargate_service::House;
@@ -29,6 +29,9 @@ pub(super) fn task(
     for container in &mut containers {
         let resource = format!("container/{cluster}/{task_id}/{}", house.rng.uuid());
         container.arn = Some(scope.arn("ecs", resource));
+        if launch.blocking_logs {
+            output::block(container);
+        }
     }
     let (task_role_arn, execution_role_arn) = assignment::roles(definition, &launch.overrides);
     let demand = demand(launch, &containers, launch.with_interface());

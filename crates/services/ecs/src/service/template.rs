@@ -87,6 +87,7 @@ impl Template {
             target_groups: balancing::links(revision, alternate),
             volumes,
             registries: revision.registries.clone(),
+            blocking_logs: false,
         };
         Ok(Template {
             launch,

@@ -1,6 +1,6 @@
 //! Account settings.
 
-use super::{Lab, said};
+use super::{Lab, definition, said};
 use neargate_api_ecs::{self as api, ops};
 
 const USER: &str = "arn:aws:iam::000000000000:user/u";
@@ -134,6 +134,58 @@ async fn every_setting_has_a_default() {
         10,
         "a page"
     );
+}
+
+#[tokio::test]
+async fn the_default_mode_of_log_drivers_is_acted_on() {
+    let lab = Lab::new();
+    let mut input = definition("logs");
+    let log = |options: &[(&str, &str)]| api::LogConfiguration {
+        log_driver: "awslogs".into(),
+        options: Some(
+            [
+                ("awslogs-group", "g"),
+                ("awslogs-region", "us-east-1"),
+                ("awslogs-stream-prefix", "p"),
+            ]
+            .iter()
+            .chain(options)
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect(),
+        ),
+        ..Default::default()
+    };
+    let mut other = input.container_definitions[0].clone();
+    other.name = Some("other".into());
+    other.log_configuration = Some(log(&[("mode", "non-blocking")]));
+    input.container_definitions[0].log_configuration = Some(log(&[]));
+    input.container_definitions.push(other);
+    input.execution_role_arn = Some("arn:aws:iam::000000000000:role/x".into());
+    lab.call(ops::RegisterTaskDefinition, input)
+        .await
+        .expect("registered");
+    let blocks = async || {
+        let tasks = lab.run(lab.request("logs")).await.expect("it runs");
+        let arn = tasks[0].task_arn.clone().expect("an ARN");
+        let tasks = lab.tasks().await.into_iter();
+        let task = tasks
+            .map(|t| t.value)
+            .find(|t| t.spec.arn == arn)
+            .expect("stored");
+        let containers = task.spec.assignment.containers.into_iter();
+        containers
+            .map(|c| c.log_buffer.map(|buffer| buffer.blocking))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(blocks().await, [None, Some(false)]);
+    let input = api::PutAccountSettingDefaultInput {
+        name: "defaultLogDriverMode".into(),
+        value: "blocking".into(),
+    };
+    lab.call(ops::PutAccountSettingDefault, input)
+        .await
+        .expect("set");
+    assert_eq!(blocks().await, [Some(true), Some(false)]);
 }
 
 #[tokio::test]

@@ -122,6 +122,7 @@ impl Request {
             target_groups: Vec::new(),
             volumes,
             registries: Vec::new(),
+            blocking_logs: false,
         };
         launch.locate(&cx.house).await?;
         Ok(Request { launch, capacities })
@@ -147,5 +148,13 @@ fn refuse_unbuilt(input: &api::RunTaskInput) -> Result<(), AwsError> {
                 .is_some_and(|r| !r.is_empty())
         }),
         "RunTask with resourceRequirements overridden",
+    )?;
+    let mut overrides = input.overrides.iter();
+    some(
+        overrides.any(|o| {
+            let accelerators = o.inference_accelerator_overrides.as_ref();
+            accelerators.is_some_and(|a| !a.is_empty())
+        }),
+        "RunTask with inferenceAcceleratorOverrides",
     )
 }
