@@ -254,8 +254,8 @@ class Neargate:
         return made
 
     def aws(self, *args, check=True):
-        """The aws CLI; its JSON output, parsed."""
-        done = subprocess.run([AWS, *args], env=self.env, capture_output=True, text=True)
+        """The aws CLI; its JSON output, parsed. Its version 1 asks AWS itself for queues unless it is told here."""
+        done = subprocess.run([AWS, "--endpoint-url", self.url, *args], env=self.env, capture_output=True, text=True)
         if check and done.returncode != 0:
             raise AssertionError(f"aws {' '.join(args)}: {done.stderr}")
         if not check:

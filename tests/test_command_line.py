@@ -84,8 +84,7 @@ def test_env_points_clients_at_it(gate, aws):
 
 def test_env_keeps_prefixes_off_the_host(gate):
     """No resolver knows `stream-127.0.0.1`; so these reach Neargate, which knows of nothing that they ask for."""
-    lines = gate.cli("env").stdout.splitlines()[1:]
-    printed = dict(re.fullmatch(r"export (\w+)=(.*)", line).groups() for line in lines)
+    printed = dict(re.findall(r"^export (\w+)=(.*)$", gate.cli("env").stdout, re.MULTILINE))
     program = f"""
 import boto3
 for service, call, given in (

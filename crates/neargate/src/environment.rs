@@ -152,7 +152,8 @@ pub fn lines(config: &Config, shell: Shell) -> Result<String> {
         }
     }
     if aws_cli_version().is_some_and(|v| !reads_endpoint_url(&v)) {
-        lines.push_str("# This aws CLI does not read AWS_ENDPOINT_URL yet.\n");
+        lines
+            .push_str("# This aws CLI does not read AWS_ENDPOINT_URL, or not for every service.\n");
         lines.push_str(shell.aws());
     }
     Ok(lines)
@@ -172,7 +173,8 @@ fn aws_cli_version() -> Option<String> {
     )
 }
 
-/// Version 1 does from 1.29 on, version 2 from 2.13 on; Debian 12 has 2.9.
+/// Version 2 does from 2.13 on; Debian 12 has 2.9. Version 1 does from 1.29 on, but for SQS, which it
+/// asks at AWS's own names (`overridesslcommonname.py` in its source).
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>)
 fn reads_endpoint_url(version: &str) -> bool {
     let number = version.strip_prefix("aws-cli/").unwrap_or_default();
@@ -180,8 +182,8 @@ fn reads_endpoint_url(version: &str) -> bool {
         .split(|c: char| !c.is_ascii_digit())
         .map_while(|n| n.parse().ok());
     match (parts.next(), parts.next()) {
-        (Some(1u32), Some(minor)) => minor >= 29u32,
-        (Some(2), Some(minor)) => minor >= 13,
+        (Some(1u32), _) => false,
+        (Some(2), Some(minor)) => minor >= 13u32,
         _ => true,
     }
 }
@@ -224,7 +226,7 @@ mod tests {
             "aws-cli/2.9.19 Python/3.11.2 Linux/6.1"
         ));
         assert!(!reads_endpoint_url("aws-cli/1.24.0 Python/3.9"));
-        assert!(reads_endpoint_url("aws-cli/1.45.11 Python/3.11.7"));
+        assert!(!reads_endpoint_url("aws-cli/1.45.11 Python/3.11.7"));
         assert!(reads_endpoint_url("aws-cli/2.13.0 Python/3.11.2"));
         assert!(reads_endpoint_url("something else"));
     }

@@ -156,8 +156,11 @@ impl<S: State> Writer<S> {
                     Command::Note(frame) => batch.push(frame),
                     Command::Wipe(done) => {
                         self.commit(std::mem::take(&mut batch));
-                        self.state.lock().clear();
-                        answer(done, &self.log.rewrite(&*self.state.lock()));
+                        let emptied = self.log.empty();
+                        if emptied.is_ok() {
+                            self.state.lock().clear();
+                        }
+                        answer(done, &emptied);
                     }
                 }
                 next = (batch.bytes < GATHERED)
@@ -303,6 +306,14 @@ impl Log {
     /// It cannot be written anew now: that is tried again when it has grown further.
     fn leave_for_now(&mut self) {
         self.long = self.len_bytes + SHORT;
+    }
+
+    /// In place: a full disk has no room for another file.
+    fn empty(&mut self) -> io::Result<()> {
+        self.file.set_len(MAGIC.len() as u64)?;
+        self.len_bytes = MAGIC.len() as u64;
+        self.long = SHORT;
+        self.file.sync_all()
     }
 
     fn rewrite(&mut self, state: &impl State) -> io::Result<()> {

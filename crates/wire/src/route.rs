@@ -98,7 +98,7 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
             .copied()
             .filter(|s| s.signing_name == name)
             .collect();
-        return match choose(&candidates, &hints) {
+        return match choose(&candidates, &hints, parts) {
             Some(service) => aws(service, &hints, parts),
             None => hints.unserved(name.clone()),
         };
@@ -181,12 +181,20 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
         .then_some(Route::Health)
 }
 
-/// The one of several services that sign alike whose target prefix or version is named.
-fn choose(candidates: &[&'static Service], hints: &Hints) -> Option<&'static Service> {
-    let by_name = candidates.iter().copied().find(|s| hints.is_target_of(s));
-    let by_version = || candidates.iter().copied().find(|s| hints.is_version_of(s));
+/// The one of several services that sign alike whose target prefix or version is named, or whose
+/// path it is.
+fn choose(
+    candidates: &[&'static Service],
+    hints: &Hints,
+    parts: &Parts,
+) -> Option<&'static Service> {
+    let mut all = candidates.iter().copied();
+    let by_name = all.clone().find(|s| hints.is_target_of(s));
+    let by_version = || all.clone().find(|s| hints.is_version_of(s));
+    let has_path = |s: &&Service| hint::speaks_rest(s) && rest::find(s, parts).is_some();
     by_name
         .or_else(by_version)
+        .or_else(|| all.find(has_path).filter(|_| candidates.len() > 1))
         .or_else(|| candidates.first().copied())
 }
 

@@ -138,6 +138,7 @@ async fn prepare(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope, instances: u
         started_by: None,
         platform_version: None,
         enable_execute_command: false,
+        blocking_logs: false,
         tags: Default::default(),
         service: None,
         target_groups: Vec::new(),

@@ -52,13 +52,17 @@ impl Component for Sqs {
         };
         let table = OperationTable::new(&SERVICE, self)
             .wording(error::invalid)
-            .on(ops::CreateQueue, queues::create_queue)
+            .partly(ops::CreateQueue, queues::create_queue, ATTRIBUTES)
             .on(ops::DeleteQueue, queues::delete_queue)
             .on(ops::GetQueueUrl, queues::get_queue_url)
             .on(ops::ListQueues, queues::list_queues)
             .on(ops::PurgeQueue, queues::purge_queue)
             .on(ops::GetQueueAttributes, attributes::get_queue_attributes)
-            .on(ops::SetQueueAttributes, attributes::set_queue_attributes)
+            .partly(
+                ops::SetQueueAttributes,
+                attributes::set_queue_attributes,
+                ATTRIBUTES,
+            )
             .on(ops::SendMessage, send::send_message)
             .on(ops::SendMessageBatch, send::send_message_batch)
             .on(ops::ReceiveMessage, receive::receive_message)
@@ -105,3 +109,6 @@ impl Component for Sqs {
         Ok(AfterReset::new(wipe))
     }
 }
+
+const ATTRIBUTES: &str =
+    "KmsMasterKeyId is refused; FifoThroughputLimit is kept and limits nothing";

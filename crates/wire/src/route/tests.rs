@@ -69,6 +69,18 @@ static SERVICES: LazyLock<Vec<&'static Service>> = LazyLock::new(|| {
             &[rpc("DescribeVpcs")],
         ),
         service(
+            "ses",
+            json!({ "protocol": "query", "endpointPrefix": "email", "signingName": "ses",
+                    "apiVersion": "2010-12-01" }),
+            &[rpc("ListIdentities")],
+        ),
+        service(
+            "sesv2",
+            json!({ "protocol": "rest-json", "endpointPrefix": "email", "signingName": "ses",
+                    "apiVersion": "2019-09-27" }),
+            &[("ListEmailIdentities", "GET", "/v2/email/identities")],
+        ),
+        service(
             "appmesh",
             json!({ "protocol": "rest-json", "endpointPrefix": "appmesh", "apiVersion": "2019-01-25" }),
             &[
@@ -177,6 +189,21 @@ fn credential_scope() {
     assert_eq!(
         go("POST /", &[auth, FORM], "Action=A"),
         "unserved sqs Query A"
+    );
+    // Two services of one name: what is asked tells which.
+    let ses = signed("ses");
+    let auth = ("authorization", ses.as_str());
+    assert_eq!(
+        go("GET /v2/email/identities", &[auth], ""),
+        "sesv2 RestJson ListEmailIdentities"
+    );
+    assert_eq!(
+        go(
+            "POST /",
+            &[auth, FORM],
+            "Action=ListIdentities&Version=2010-12-01"
+        ),
+        "ses Query ListIdentities"
     );
     let lambda = signed("lambda");
     let auth = ("authorization", lambda.as_str());

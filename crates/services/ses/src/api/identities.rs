@@ -185,10 +185,8 @@ pub async fn get_identity_dkim_attributes(
     let mut said = each(&cx, input.identities.clone(), dkim).await?;
     // An address without an identity of its own has its domain's.
     for name in input.identities {
-        if !said.contains_key(&name) {
-            let none = dkim(&Identity::default(), false);
-            said.insert(name, none);
-        }
+        said.entry(name)
+            .or_insert_with(|| dkim(&Identity::default(), false));
     }
     Ok(api::GetIdentityDkimAttributesOutput {
         dkim_attributes: Some(said),

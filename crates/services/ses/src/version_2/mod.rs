@@ -55,7 +55,7 @@ const KEPT: &str = "policies are kept; senders of other accounts are refused";
 const TOPICS: &str = "destinations are topics of SNS; events are Send, Delivery and Bounce";
 const SENT: &str =
     "senders of other accounts' identities, list management, endpoints and tenants are refused";
-const SETS: &str = "delivery (but for pools), sending and suppression options are acted on; the others are refused";
+const SETS: &str = "sending and suppression options are acted on; a TlsPolicy is kept and not acted on; pools and the others are refused";
 const ACCOUNT: &str = "there is no sandbox and no review";
 const LIST: &str = "of the whole account; tenants and validation are refused";
 

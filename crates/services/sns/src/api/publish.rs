@@ -230,7 +230,7 @@ fn check_attribute(
                 "The message attribute '{name}' with type '{kind}' must use field '{field}'."
             ));
         }
-        (true, _, Some(bytes)) if bytes.is_empty() => return empty(),
+        (true, _, Some([])) => return empty(),
         (false, Some(""), _) => return empty(),
         _ => {}
     }
