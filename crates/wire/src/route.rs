@@ -191,7 +191,7 @@ fn choose(
     let mut all = candidates.iter().copied();
     let by_name = all.clone().find(|s| hints.is_target_of(s));
     let by_version = || all.clone().find(|s| hints.is_version_of(s));
-    let has_path = |s: &&Service| hint::speaks_rest(s) && rest::find(s, parts).is_some();
+    let has_path = |s: &&'static Service| hint::speaks_rest(s) && rest::find(s, parts).is_some();
     by_name
         .or_else(by_version)
         .or_else(|| all.find(has_path).filter(|_| candidates.len() > 1))

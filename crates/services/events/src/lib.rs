@@ -92,7 +92,7 @@ impl Component for Events {
     }
 }
 
-const BUSES: &str = "partner event sources, keys of customers and logging are refused";
+const BUSES: &str = "partner event sources, keys of customers and logging are refused; the bus's own dead-letter queue is kept and not used";
 const TARGETS: &str = "targets are ECS clusters, SNS topics, SQS queues, log groups, event buses, CodePipeline and \
                        CodeBuild; others are refused";
 const KEYS: &str = "keys of customers are refused";

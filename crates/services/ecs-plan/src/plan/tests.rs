@@ -131,7 +131,7 @@ fn what_cannot_be_honoured_is_refused() {
     let containers = shared.container_definitions.as_mut().expect("containers");
     containers[0].resource_requirements = Some(vec![api::ResourceRequirement {
         r#type: "GPU".into(),
-        value: "1".into(),
+        value: Some("1".into()),
         sharing_strategy: Some(api::SharingStrategy::default()),
     }]);
     let error = runnable(&shared, LaunchType::Ec2).expect_err("shared GPUs");

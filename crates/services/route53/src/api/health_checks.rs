@@ -311,7 +311,7 @@ pub async fn get_health_check_last_failure_reason(
         .await?;
     let report = |status: Stored<HealthStatus>| {
         let (reason, at) = (status.value.last_failure, status.value.failed_at);
-        (!reason.is_empty()).then(|| api::StatusReport {
+        (!reason.is_empty()).then_some(api::StatusReport {
             status: Some(reason),
             checked_time: at,
         })

@@ -154,7 +154,7 @@ impl Wanted {
 /// Reads what was taken from the disk.
 async fn contents(cx: &Ctx, taken: Vec<Taken>) -> Result<Vec<(Taken, Content)>, AwsError> {
     let house = cx.house.clone();
-    let read = tokio::task::spawn_blocking(move || {
+    let read = neargate_base::task::spawn_blocking(move || {
         let one = |taken: Taken| {
             let place = &taken.message.place;
             let kept = place.file.read(place.offset, place.bytes as usize);
