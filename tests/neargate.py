@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import ssl
@@ -33,6 +34,11 @@ def wait_until(condition, seconds=60, what="the condition"):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not hold within {seconds} s")
         time.sleep(0.02)
+
+
+def exported(printed):
+    """The variables that `neargate env` sets for a shell, by what it printed."""
+    return dict(re.findall(r"^export (\w+)=(.*)$", printed, re.MULTILINE))
 
 
 def free_port():

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
@@ -13,7 +12,7 @@ import pytest
 
 import images
 import tasks
-from neargate import ACCOUNT, AWS, BINARY, REGION, Neargate, shims_of, traces, wait_until
+from neargate import ACCOUNT, AWS, BINARY, REGION, Neargate, exported, shims_of, traces, wait_until
 from tasks import container
 
 
@@ -84,7 +83,7 @@ def test_env_points_clients_at_it(gate, aws):
 
 def test_env_keeps_prefixes_off_the_host(gate):
     """No resolver knows `stream-127.0.0.1`; so these reach Neargate, which knows of nothing that they ask for."""
-    printed = dict(re.findall(r"^export (\w+)=(.*)$", gate.cli("env").stdout, re.MULTILINE))
+    printed = exported(gate.cli("env").stdout)
     program = f"""
 import boto3
 for service, call, given in (
@@ -98,7 +97,7 @@ for service, call, given in (
         print(refused.response["Error"]["Code"])
 """
     done = subprocess.run([sys.executable, "-c", program], env={**os.environ, **printed}, capture_output=True, text=True)
-    assert done.stdout.split() == ["NotImplemented", "NamespaceNotFound"], done.stderr
+    assert done.stdout.split() == ["ResourceNotFoundException", "NamespaceNotFound"], done.stderr
 
 
 def without_names(**more):
@@ -117,7 +116,7 @@ def test_commands_find_the_one_that_runs(make_gate):
         return done
 
     access, sealed = (gate.data / "credentials").read_text().split()
-    printed = dict(line.removeprefix("export ").split("=", 1) for line in said("env").stdout.splitlines()[1:])
+    printed = exported(said("env").stdout)
     secret = printed["AWS_SECRET_ACCESS_KEY"]
     assert printed["AWS_ACCESS_KEY_ID"] == access and secret not in sealed, "nobody signs with what is in the file"
     for words in (["env"], ["env", "--data", str(gate.data)], ["env", "--listen", f"127.0.0.1:{gate.port}"]):

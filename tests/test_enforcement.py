@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 import images
 import tasks
-from neargate import ACCOUNT, REGION, refused
+from neargate import ACCOUNT, REGION, exported, refused
 from tasks import container
 
 TARGET = "AmazonEC2ContainerServiceV20141113.ListClusters"
@@ -34,7 +34,7 @@ def printed_keys(gate):
     """The key pair that `neargate env` prints."""
     done = gate.cli("env")
     assert done.returncode == 0, done.stderr
-    lines = dict(re.fullmatch(r"export (\w+)=(.*)", line).groups() for line in done.stdout.splitlines()[1:])
+    lines = exported(done.stdout)
     assert lines["AWS_ENDPOINT_URL"] == gate.url
     assert lines["AWS_REGION"] == lines["AWS_DEFAULT_REGION"] == REGION
     return lines["AWS_ACCESS_KEY_ID"], lines["AWS_SECRET_ACCESS_KEY"]

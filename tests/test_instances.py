@@ -139,7 +139,7 @@ def test_instances_and_their_tasks_outlive_kill_9(own_gate, layout):
     task = tasks.describe(gate, arn)
     assert task["lastStatus"] == "RUNNING" and task["startedAt"] == started
     assert page(address) == b"it works\n"
-    [usage] = as_json(gate, "top", "--once")
+    [usage] = wait_until(lambda: as_json(gate, "top", "--once"), what="what the task uses is known again")
     assert usage["memoryBytes"] > 0 and usage["processes"] >= 1
 
     # `down` stops its tasks and takes the slice apart; the next start brings it back.

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from neargate import REGION, refused
+from neargate import REGION, exported, refused
 
 NOBODY, TASK = 65534, "AmazonEC2ContainerServiceV20141113"
 
@@ -56,7 +56,7 @@ def test_other_users_must_sign(gate):
 
 
 def test_the_keys_open_it_to_any_user(gate):
-    env = dict(line.removeprefix("export ").split("=", 1) for line in gate.cli("env").stdout.splitlines() if line.startswith("export"))
+    env = exported(gate.cli("env").stdout)
     keys = env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     user = f"{keys[0]}:{keys[1]}"
     status, body = curl(gate, NOBODY, "/", *ecs("ListClusters"), "--aws-sigv4", f"aws:amz:{REGION}:ecs", "-u", user)

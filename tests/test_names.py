@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 
 import images
 import tasks
-from neargate import command_line, edges_of, wait_until
+from neargate import command_line, edges_of, exported, wait_until
 from tasks import container
 
 #: A task that runs what is posted to it.
@@ -177,8 +177,7 @@ def test_a_task_calls_the_api_by_awss_own_name(named):
 
 
 def real_keys(gate):
-    lines = gate.cli("env").stdout.splitlines()
-    values = dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
+    values = exported(gate.cli("env").stdout)
     strip = lambda name: values[name].strip("'\";")  # noqa: E731
     return strip("AWS_ACCESS_KEY_ID"), strip("AWS_SECRET_ACCESS_KEY")
 

@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from neargate import REGION, wait_until
+from neargate import REGION, exported, wait_until
 
 MIB = 1 << 20
 
@@ -392,7 +392,7 @@ def test_the_command_line_copies_and_syncs(gate, tmp_path):
 def enforcing(make_gate):
     gate = make_gate("--enforce")
     gate.start()
-    lines = dict(line.removeprefix("export ").split("=", 1) for line in gate.cli("env").stdout.splitlines()[1:])
+    lines = exported(gate.cli("env").stdout)
     gate.keys = lines["AWS_ACCESS_KEY_ID"], lines["AWS_SECRET_ACCESS_KEY"]
     return gate
 

@@ -8,15 +8,14 @@ import urllib.request
 import boto3
 import pytest
 
-from neargate import ACCOUNT, BINARY, REGION, refused
+from neargate import ACCOUNT, BINARY, REGION, exported, refused
 
 
 @pytest.fixture
 def enforcing(make_gate):
     gate = make_gate("--enforce")
     gate.start()
-    lines = gate.cli("env").stdout.splitlines()
-    env = dict(m.groups() for m in (re.fullmatch(r"export (\w+)=(.*)", line) for line in lines) if m)
+    env = exported(gate.cli("env").stdout)
     gate.keys = env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     return gate
 

@@ -2,7 +2,6 @@
 
 import base64
 import pathlib
-import re
 import ssl
 import subprocess
 import urllib.error
@@ -13,15 +12,14 @@ import pytest
 
 import images
 import tasks
-from neargate import AWS, BINARY, REGION, wait_until
+from neargate import AWS, BINARY, REGION, exported, wait_until
 
 
 def environment(gate):
     """What `neargate env` prints."""
     done = gate.cli("env")
     assert done.returncode == 0, done.stderr
-    lines = (re.fullmatch(r"export (\w+)=(.*)", line) for line in done.stdout.splitlines())
-    return dict(line.groups() for line in lines if line)
+    return exported(done.stdout)
 
 
 @pytest.fixture
