@@ -194,7 +194,8 @@ fn choose(
     let has_path = |s: &&'static Service| hint::speaks_rest(s) && rest::find(s, parts).is_some();
     by_name
         .or_else(by_version)
-        .or_else(|| all.find(has_path).filter(|_| candidates.len() > 1))
+        .or_else(|| all.clone().find(has_path))
+        .or_else(|| all.find(|s| hint::speaks_rest(s) && parts.uri.path() != "/"))
         .or_else(|| candidates.first().copied())
 }
 

@@ -197,6 +197,8 @@ fn credential_scope() {
         go("GET /v2/email/identities", &[auth], ""),
         "sesv2 RestJson ListEmailIdentities"
     );
+    assert_eq!(go("GET /v2/none", &[auth], ""), "sesv2 RestJson -");
+    assert_eq!(go("POST /", &[auth, FORM], ""), "ses Query -");
     assert_eq!(
         go(
             "POST /",

@@ -1,6 +1,6 @@
 //! Container instances: what is shown of them, StartTask, draining, the way out.
 
-use super::{Lab, said};
+use super::{Lab, after, said};
 use crate::Deregistration;
 use crate::fleet::ClusterId;
 use crate::instances::{Registration, Versions, register};
@@ -367,7 +367,7 @@ async fn a_deregistration_never_crosses_a_start() {
         };
         let (started, gone) = join(
             lab.call(ops::StartTask, start_on("web", &[&one.id])),
-            lab.call(ops::DeregisterContainerInstance, input),
+            after(4 * seed, lab.call(ops::DeregisterContainerInstance, input)),
         )
         .await;
         let tasks = started.expect("answered").tasks.expect("set");

@@ -228,6 +228,14 @@ fn said<T: std::fmt::Debug>(result: Result<T, AwsError>) -> (String, String) {
     (error.code, error.message)
 }
 
+/// The call, once others have had so many turns.
+async fn after<T>(turns: u64, call: impl Future<Output = T>) -> T {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+    call.await
+}
+
 /// What a node says of a task it has just heard of.
 pub(super) fn nothing_yet(task: &Task) -> TaskReport {
     TaskReport {
