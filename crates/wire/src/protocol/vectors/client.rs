@@ -4,7 +4,7 @@ use super::super::xml::{self, Element};
 use super::super::{DecodeError, Response, cbor, rest};
 use super::{Case, value};
 use crate::json::{self, Form};
-use crate::schema::{Location, Protocol, Shape};
+use crate::schema::{Kind, Location, Member, Protocol, Shape};
 use crate::value::Value;
 use serde_json::Value as Tree;
 
@@ -21,16 +21,54 @@ pub(super) fn read(case: &Case, response: &Response) -> Result<Value, DecodeErro
         Protocol::RpcV2Cbor => cbor::read_body(shape, body),
         Protocol::Ec2 => members(shape, &xml::parse(body)?),
         Protocol::Query => {
-            let root = xml::parse(body)?;
+            let mut root = xml::parse(body)?;
             match root
                 .children
-                .iter()
+                .iter_mut()
                 .find(|child| child.local().ends_with("Result"))
             {
-                Some(result) => members(shape, result),
+                Some(result) => {
+                    name_as_modelled(shape, result);
+                    members(shape, result)
+                }
                 None => nothing,
             }
         }
+    }
+}
+
+/// Gives members that awsQuery calls by another name the one that they have elsewhere.
+fn name_as_modelled(shape: &Shape, element: &mut Element) {
+    match shape.kind {
+        Kind::Structure(_) => {
+            for child in &mut element.children {
+                let of_item = |m: &Member| match m.shape.kind {
+                    Kind::List(item) if m.shape.flattened => item.location_name,
+                    _ => None,
+                };
+                let is_it = |m: &&Member| {
+                    m.query_name.unwrap_or(m.wire_name()) == child.local()
+                        || of_item(m) == Some(child.local())
+                };
+                let Some(member) = shape.members().iter().find(is_it) else {
+                    continue;
+                };
+                match member.shape.kind {
+                    Kind::List(item) if member.is_flattened() => {
+                        name_as_modelled(&item.shape, child);
+                    }
+                    _ => name_as_modelled(&member.shape, child),
+                }
+                if member.query_name.is_some() {
+                    child.name = member.wire_name().to_owned();
+                }
+            }
+        }
+        Kind::List(item) => {
+            let items = element.children.iter_mut();
+            items.for_each(|child| name_as_modelled(&item.shape, child));
+        }
+        _ => {}
     }
 }
 
