@@ -158,13 +158,9 @@ impl Lab {
 
     /// From now on it is another build that is started.
     fn build_anew(&mut self) {
-        let path = self.dir.path().join("build");
-        let number = self.config.program != path;
-        let path = if number {
-            path
-        } else {
-            self.dir.path().join("build-2")
-        };
+        // An earlier build may still run, and what runs is not written to.
+        let mut paths = (1..).map(|n| self.dir.path().join(format!("build-{n}")));
+        let path = paths.find(|path| !path.exists()).expect("endless");
         std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
         self.config.program = path;
     }
