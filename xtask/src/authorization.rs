@@ -12,7 +12,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// The prefixes of actions that are kept.
-const PREFIXES: [&str; 29] = [
+const PREFIXES: [&str; 31] = [
     "acm",
     "application-autoscaling",
     "appmesh",
@@ -23,6 +23,7 @@ const PREFIXES: [&str; 29] = [
     "codecommit",
     "codedeploy",
     "codepipeline",
+    "codestar-notifications",
     "ec2",
     "ecr",
     "ecs",
@@ -31,6 +32,7 @@ const PREFIXES: [&str; 29] = [
     "iam",
     "kms",
     "logs",
+    "rds",
     "route53",
     "s3",
     "secretsmanager",

@@ -4,7 +4,12 @@ use neargate_acm::Acm;
 use neargate_application_autoscaling::ApplicationAutoscaling;
 use neargate_autoscaling::Autoscaling;
 use neargate_blob::Extents;
+use neargate_cloudformation::CloudFormation;
 use neargate_cloudwatch::CloudWatch;
+use neargate_codebuild::CodeBuild;
+use neargate_codecommit::CodeCommit;
+use neargate_codedeploy::CodeDeploy;
+use neargate_codepipeline::CodePipeline;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
@@ -13,6 +18,7 @@ use neargate_events::Events;
 use neargate_iam::Iam;
 use neargate_kms::Kms;
 use neargate_logs::Logs;
+use neargate_rds::Rds;
 use neargate_route53::Route53;
 use neargate_s3::S3;
 use neargate_scheduler::Scheduler;
@@ -56,6 +62,12 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         held.elbv2,
         Arc::new(CloudWatch::new(held.metrics)),
         Arc::new(Acm),
+        Arc::new(Rds),
+        Arc::new(CodePipeline),
+        Arc::new(CodeDeploy),
+        Arc::new(CodeCommit),
+        Arc::new(CodeBuild),
+        Arc::new(CloudFormation),
         Arc::new(Ecr),
         Arc::new(S3::new(held.objects)),
         Arc::<Iam>::default(),

@@ -29,6 +29,7 @@ pub mod instance;
 pub mod invocation;
 pub mod journal;
 pub mod mail;
+pub mod managed;
 pub mod metrics;
 pub mod outbound;
 pub mod page;

@@ -33,9 +33,9 @@ macro_rules! structures {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! member_type {
-    (opt $type:ty) => { Option<$type> };
+    (opt $type:ty) => { ::core::option::Option<$type> };
     (req $type:ty) => { $type };
-    (boxed $type:ty) => { Option<Box<$type>> };
+    (boxed $type:ty) => { ::core::option::Option<::std::boxed::Box<$type>> };
 }
 
 /// A unit struct for each operation, of the service `super::SERVICE`.

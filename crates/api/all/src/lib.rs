@@ -7,11 +7,6 @@
 use neargate_wire::schema::Service;
 
 mod appmesh;
-mod cloudformation;
-mod codebuild;
-mod codecommit;
-mod codedeploy;
-mod codepipeline;
 mod xray;
 
 /// Every service we know, taken or not.
@@ -20,12 +15,13 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_application_autoscaling::SERVICE,
     &appmesh::SERVICE,
     &neargate_api_autoscaling::SERVICE,
-    &cloudformation::SERVICE,
+    &neargate_api_cloudformation::SERVICE,
     &neargate_api_cloudwatch::SERVICE,
-    &codebuild::SERVICE,
-    &codecommit::SERVICE,
-    &codedeploy::SERVICE,
-    &codepipeline::SERVICE,
+    &neargate_api_codebuild::SERVICE,
+    &neargate_api_codecommit::SERVICE,
+    &neargate_api_codedeploy::SERVICE,
+    &neargate_api_codepipeline::SERVICE,
+    &neargate_api_codestar_notifications::SERVICE,
     &neargate_api_ec2::SERVICE,
     &neargate_api_ecr::SERVICE,
     &neargate_api_ecs::SERVICE,
@@ -34,6 +30,7 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_iam::SERVICE,
     &neargate_api_kms::SERVICE,
     &neargate_api_logs::SERVICE,
+    &neargate_api_rds::SERVICE,
     &neargate_api_route53::SERVICE,
     &neargate_api_s3::SERVICE,
     &neargate_api_scheduler::SERVICE,
@@ -55,7 +52,19 @@ pub use neargate_api_application_autoscaling;
 #[doc(hidden)]
 pub use neargate_api_autoscaling;
 #[doc(hidden)]
+pub use neargate_api_cloudformation;
+#[doc(hidden)]
 pub use neargate_api_cloudwatch;
+#[doc(hidden)]
+pub use neargate_api_codebuild;
+#[doc(hidden)]
+pub use neargate_api_codecommit;
+#[doc(hidden)]
+pub use neargate_api_codedeploy;
+#[doc(hidden)]
+pub use neargate_api_codepipeline;
+#[doc(hidden)]
+pub use neargate_api_codestar_notifications;
 #[doc(hidden)]
 pub use neargate_api_ec2;
 #[doc(hidden)]
@@ -72,6 +81,8 @@ pub use neargate_api_iam;
 pub use neargate_api_kms;
 #[doc(hidden)]
 pub use neargate_api_logs;
+#[doc(hidden)]
+pub use neargate_api_rds;
 #[doc(hidden)]
 pub use neargate_api_route53;
 #[doc(hidden)]
@@ -102,7 +113,13 @@ macro_rules! every_operation {
         $crate::neargate_api_acm::operations!($with);
         $crate::neargate_api_application_autoscaling::operations!($with);
         $crate::neargate_api_autoscaling::operations!($with);
+        $crate::neargate_api_cloudformation::operations!($with);
         $crate::neargate_api_cloudwatch::operations!($with);
+        $crate::neargate_api_codebuild::operations!($with);
+        $crate::neargate_api_codecommit::operations!($with);
+        $crate::neargate_api_codedeploy::operations!($with);
+        $crate::neargate_api_codepipeline::operations!($with);
+        $crate::neargate_api_codestar_notifications::operations!($with);
         $crate::neargate_api_ec2::operations!($with);
         $crate::neargate_api_ecr::operations!($with);
         $crate::neargate_api_ecs::operations!($with);
@@ -111,6 +128,7 @@ macro_rules! every_operation {
         $crate::neargate_api_iam::operations!($with);
         $crate::neargate_api_kms::operations!($with);
         $crate::neargate_api_logs::operations!($with);
+        $crate::neargate_api_rds::operations!($with);
         $crate::neargate_api_route53::operations!($with);
         $crate::neargate_api_s3::operations!($with);
         $crate::neargate_api_scheduler::operations!($with);

@@ -20,6 +20,13 @@ pub fn no_default_subnet(zone: &str) -> AwsError {
     ))
 }
 
+/// A name that belongs to services of this installation. AWS has no such names.
+pub fn reserved_name(name: &str) -> AwsError {
+    invalid_parameter(format!(
+        "The name {name} is reserved for tasks that services of this installation run."
+    ))
+}
+
 pub fn cluster_not_found() -> AwsError {
     AwsError::client("ClusterNotFoundException", "Cluster not found.")
 }

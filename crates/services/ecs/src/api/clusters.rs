@@ -12,7 +12,7 @@ use crate::model::{Arrivals, Cluster, InstanceStatus, Service};
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::db::{self, Committed};
-use neargate_service::{AwsError, Ctx, Stored, page};
+use neargate_service::{AwsError, Ctx, Stored, managed, page};
 use neargate_store::Compare;
 use neargate_wire::json::Json;
 use std::collections::BTreeSet;
@@ -28,6 +28,9 @@ pub async fn create_cluster(
     let name = input.cluster_name.as_deref().unwrap_or("default");
     if !reference::is_name(name) {
         return Err(error::invalid_parameter("Invalid cluster name."));
+    }
+    if !managed::may_make(&cx, name) {
+        return Err(error::reserved_name(name));
     }
     let asked = Asked::of(&input);
     let named = input.capacity_providers.unwrap_or_default();
@@ -250,7 +253,9 @@ pub async fn list_clusters(
     input: api::ListClustersInput,
 ) -> Result<api::ListClustersOutput, AwsError> {
     let all = cx.db().list::<Cluster>(&cx.scope).await?;
-    let active = all.into_iter().filter(|c| c.active);
+    let active = all
+        .into_iter()
+        .filter(|c| c.active && !managed::is_managed(&c.name));
     let limit = page_size(input.max_results)?;
     let page = page::page(active, input.next_token.as_deref(), limit, |c| {
         c.name.clone()

@@ -7,7 +7,7 @@ use crate::plan::task_definition;
 use crate::{Ecs, error, reference};
 use neargate_api_ecs as api;
 use neargate_service::db::{self, Committed};
-use neargate_service::{AwsError, Ctx, Stored, page};
+use neargate_service::{AwsError, Ctx, Stored, managed, page};
 use neargate_wire::json::Json;
 use std::sync::Arc;
 
@@ -18,6 +18,9 @@ pub async fn register_task_definition(
     input: api::RegisterTaskDefinitionInput,
 ) -> Result<api::RegisterTaskDefinitionOutput, AwsError> {
     task_definition::check(&input)?;
+    if !managed::may_make(&cx, &input.family) {
+        return Err(error::reserved_name(&input.family));
+    }
     let tags = parse_tags(input.tags.clone())?;
     let key = db::key::<Family>(&cx.scope, &input.family);
     loop {
@@ -119,6 +122,7 @@ pub async fn list_task_definitions(
     all.retain(|t| {
         let d = &t.definition.0;
         d.status.as_deref() == Some(status)
+            && !d.family.as_deref().is_some_and(managed::is_managed)
             && input
                 .family_prefix
                 .as_ref()
@@ -157,6 +161,9 @@ pub async fn list_task_definition_families(
         .await?;
     let mut wanted = Vec::new();
     for family in families {
+        if managed::is_managed(&family.name) {
+            continue;
+        }
         let is = match input.status.as_deref() {
             Some("ACTIVE") => !family.active.is_empty(),
             Some("INACTIVE") => family.active.is_empty() && has_revisions(&cx, &family).await?,

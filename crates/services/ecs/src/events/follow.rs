@@ -13,7 +13,7 @@ use neargate_base::time::Stopwatch;
 use neargate_base::{Rng, Timestamp};
 use neargate_domain::TaskStatus;
 use neargate_service::events::{DEFAULT_BUS, Posted};
-use neargate_service::{AwsError, Db, House, db};
+use neargate_service::{AwsError, Db, House, db, managed};
 use neargate_store::{self as store, MAX_PAGE, Revision, StoreError};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -295,7 +295,8 @@ impl Follower {
     /// What is written so that rules see the event, if one might want it.
     fn post(&self, event: &Event) -> Option<(String, Posted)> {
         let (scope, of) = (&event.cluster.scope, event.detail_type.as_str());
-        let wanted = self.house.events.wants(scope, SOURCE, of);
+        let wanted =
+            !managed::is_managed(&event.cluster.name) && self.house.events.wants(scope, SOURCE, of);
         wanted.then(|| {
             let key = db::key::<Posted>(scope, &event.id());
             (key, Posted::to(DEFAULT_BUS, event.to_value()))

@@ -197,3 +197,17 @@ async fn clusters_by_pages() {
     );
     assert_eq!(rest.next_token, None);
 }
+
+#[tokio::test]
+async fn names_of_services_tasks_are_not_for_customers() {
+    let lab = Lab::new();
+    let input = api::CreateClusterInput {
+        cluster_name: Some(neargate_service::managed::cluster("rds")),
+        ..Default::default()
+    };
+    let refused = lab.call(ops::CreateCluster, input).await;
+    assert_eq!(
+        said(refused).1,
+        "The name neargate-managed-rds is reserved for tasks that services of this installation run."
+    );
+}
