@@ -275,6 +275,15 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// Is it an address of the internet? Who asks endpoints there in everybody's name, as Route 53's health
+/// checkers do, is no way into this host or its networks. 198.18.0.0/15 is reserved, too; here it is what
+/// public addresses are given from.
+pub fn is_public(address: IpAddr) -> bool {
+    let address = plain(address);
+    let reserved = matches!(address, IpAddr::V4(v4) if v4.octets()[0] >= 240);
+    !(is_no_endpoint(address) || is_private(address) || reserved)
+}
+
 /// Only what is this host's own can be bound to.
 fn is_of_this_host(address: IpAddr) -> bool {
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()

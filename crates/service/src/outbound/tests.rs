@@ -134,3 +134,29 @@ async fn what_is_too_long_is_not_read_and_what_hangs_is_left() {
     let nobody = reach(true, &[]).send(get("http://127.0.0.1:9/")).await;
     assert!(matches!(nobody, Err(OutboundError::Unreachable(_))));
 }
+
+#[test]
+fn addresses_of_the_internet() {
+    for bad in [
+        "10.0.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.31.0.5",
+        "192.168.1.1",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "240.0.0.1",
+        "::1",
+        "fe80::1",
+        "fc00::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+    ] {
+        assert!(!is_public(bad.parse().expect("an address")), "{bad}");
+    }
+    for good in ["198.19.0.5", "192.0.2.1", "8.8.8.8", "2001:db8::1"] {
+        assert!(is_public(good.parse().expect("an address")), "{good}");
+    }
+}

@@ -6,8 +6,8 @@ use crate::model::{HealthCheck, HealthStatus};
 use crate::{Route53, error};
 use neargate_api_route53 as api;
 use neargate_service::db::settle;
-use neargate_service::dns;
 use neargate_service::{AwsError, Ctx, Stored};
+use neargate_service::{dns, outbound};
 use neargate_wire::json::Json;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -111,7 +111,7 @@ fn completed(mut config: api::HealthCheckConfig) -> Result<api::HealthCheckConfi
     let address = config.ip_address.as_deref().map(str::parse::<IpAddr>);
     match address {
         Some(Err(_)) => return refuse("Invalid parameter : IPAddress is not a valid IP address."),
-        Some(Ok(address)) if !health::may_be_asked(address) => {
+        Some(Ok(address)) if !outbound::is_public(address) => {
             return refuse(
                 "Invalid parameter : The IP address of a health check must be reachable from the internet.",
             );

@@ -6,22 +6,25 @@
 
 mod probe;
 
-pub use probe::may_be_asked;
-
 use crate::model::{HealthCheck, HealthStatus};
 use neargate_api_route53 as api;
+use neargate_base::backoff::Backoff;
 use neargate_base::task::spawn;
 use neargate_base::{AccountId, Timestamp};
 use neargate_service::dns;
 use neargate_service::{AwsError, House, Resource, Stored, db};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Between two looks for new, changed and removed health checks, and at those that follow from others.
-const LOOK: Duration = Duration::from_secs(1);
+/// The keys of health checks and of what they say, which calculated ones follow from.
+const CHANGES: &str = "route53/health-";
+
+/// The tasks that ask endpoints, by the store key of the health check, each with its version.
+type Running = BTreeMap<String, (i64, AbortOnDropHandle<()>)>;
 
 /// What was seen last of each health check, by its store key.
 #[derive(Debug, Default)]
@@ -42,13 +45,28 @@ impl Checks {
 
     /// Checks what there is until the future is dropped.
     pub(crate) async fn run(self: Arc<Self>, house: Arc<House>) {
-        let mut running = BTreeMap::<String, (i64, AbortOnDropHandle<()>)>::new();
+        let mut running = Running::new();
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         loop {
-            match house.db.list_prefix::<HealthCheck>(&prefix()).await {
-                Ok(all) => self.keep(&house, &all, &mut running).await,
-                Err(error) => tracing::debug!(%error, "health checks are read again"),
-            }
-            tokio::time::sleep(LOOK).await;
+            let Err(error) = self.once(&house, &mut running, &mut backoff).await;
+            tracing::debug!(%error, "health checks are read again");
+            tokio::time::sleep(backoff.next_delay(&house.rng)).await;
+        }
+    }
+
+    /// Looks at all of them now, and at each change of one or of what one says.
+    async fn once(
+        self: &Arc<Self>,
+        house: &Arc<House>,
+        running: &mut Running,
+        backoff: &mut Backoff,
+    ) -> Result<Infallible, AwsError> {
+        let mut watch = house.db.store().watch(CHANGES, None).await?;
+        loop {
+            let all = house.db.list_prefix::<HealthCheck>(&prefix()).await?;
+            self.keep(house, &all, running).await?;
+            watch.next().await?;
+            backoff.reset();
         }
     }
 
@@ -56,17 +74,15 @@ impl Checks {
         self: &Arc<Self>,
         house: &Arc<House>,
         all: &[Stored<HealthCheck>],
-        running: &mut BTreeMap<String, (i64, AbortOnDropHandle<()>)>,
-    ) {
+        running: &mut Running,
+    ) -> Result<(), AwsError> {
         let known = |key: &String| all.iter().any(|check| check.key == *key);
         running.retain(|key, _| known(key));
         self.0.lock().retain(|key, _| known(key));
         for check in all {
             if check.config.0.r#type == "CALCULATED" || check.config.0.disabled == Some(true) {
                 running.remove(&check.key);
-                if let Err(error) = self.follow(house, check, all).await {
-                    tracing::debug!(%error, "what a health check says is not stored");
-                }
+                self.follow(house, check, all).await?;
                 continue;
             }
             let is_running = running.get(&check.key);
@@ -80,6 +96,7 @@ impl Checks {
                 running.insert(check.key.clone(), (check.version, task));
             }
         }
+        Ok(())
     }
 
     /// One that follows from others, or from nothing.

@@ -9,12 +9,13 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use neargate_api_route53::HealthCheckConfig;
 use neargate_base::unverified;
+use neargate_service::outbound;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use std::error::Error;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -68,7 +69,7 @@ async fn connect(config: &HealthCheckConfig) -> Result<Box<dyn Duplex>, Failure>
         (None, Some(name)) => {
             let mut found = lookup_host((name.as_str(), port)).await?;
             found
-                .find(|at| may_be_asked(at.ip()))
+                .find(|at| outbound::is_public(at.ip()))
                 .ok_or("DNS resolution failed")?
         }
         (None, None) => return Err(io::Error::from(io::ErrorKind::InvalidInput).into()),
@@ -92,25 +93,6 @@ async fn connect(config: &HealthCheckConfig) -> Result<Box<dyn Duplex>, Failure>
     };
     let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream);
     Ok(Box::new(stream.await?))
-}
-
-/// Addresses of the internet: health checkers are no way into the network of this host
-/// (`IPAddress` of <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html>).
-/// 198.18.0.0/15 is reserved, too; here it is what public addresses are given from.
-pub fn may_be_asked(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let is_shared = a == 100 && (64..128).contains(&b);
-            let is_local = v4.is_private() || v4.is_loopback() || v4.is_link_local();
-            !(is_local || is_shared || v4.is_multicast()) && a != 0 && a < 240
-        }
-        IpAddr::V6(v6) => {
-            let is_local = v6.is_unique_local() || v6.is_unicast_link_local();
-            let is_special = v6.is_loopback() || v6.is_unspecified() || v6.is_multicast();
-            !(is_local || is_special) && v6.to_ipv4_mapped().is_none()
-        }
-    }
 }
 
 /// The status and the beginning of the body, where a string is searched in it.
@@ -177,29 +159,6 @@ fn judge(config: &HealthCheckConfig, status: StatusCode, body: &[u8]) -> Result<
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    #[test]
-    fn only_addresses_of_the_internet_are_asked() {
-        for bad in [
-            "10.0.0.1",
-            "127.0.0.1",
-            "169.254.169.254",
-            "172.31.0.5",
-            "192.168.1.1",
-            "100.64.0.1",
-            "0.0.0.0",
-            "224.0.0.1",
-            "::1",
-            "fe80::1",
-            "fc00::1",
-            "::ffff:10.0.0.1",
-        ] {
-            assert!(!may_be_asked(bad.parse().unwrap()), "{bad}");
-        }
-        for good in ["198.19.0.5", "192.0.2.1", "8.8.8.8", "2001:db8::1"] {
-            assert!(may_be_asked(good.parse().unwrap()), "{good}");
-        }
-    }
 
     async fn answered(kind: &str, answer: &'static [u8]) -> Result<String, String> {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
