@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 import images
 import tasks
+from endpoint import endpoint
 from neargate import ACCOUNT, REGION, ROLE, wait_until
 from tasks import container
 
@@ -104,6 +105,31 @@ def test_what_was_acknowledged_arrives_after_kill_9(gate):
     gate.start()
     wait_until(lambda: {e["n"] for e in seen(gate)} == set(range(20)), what="all events arrive")
     assert events.list_targets_by_rule(Rule="all")["Targets"][0]["InputPath"] == "$.detail"
+
+
+def test_an_endpoint_is_called_under_its_connection(gate):
+    """The event reaches it also after a kill; what is secret is in Secrets Manager."""
+    events = gate.client("events")
+    auth = {"ApiKeyAuthParameters": {"ApiKeyName": "x-api-key", "ApiKeyValue": "open sesame"}}
+    connection = events.create_connection(Name="shop", AuthorizationType="API_KEY", AuthParameters=auth)
+    assert connection["ConnectionState"] == "AUTHORIZED"
+    secret = events.describe_connection(Name="shop")["SecretArn"]
+    kept = gate.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    assert json.loads(kept) == {"api_key_name": "x-api-key", "api_key_value": "open sesame"}
+    with endpoint([503, 200]) as (url, called):
+        destination = events.create_api_destination(
+            Name="orders", ConnectionArn=connection["ConnectionArn"], InvocationEndpoint=url, HttpMethod="POST"
+        )
+        events.put_rule(Name="orders", EventPattern='{"source": ["shop"]}')
+        target = {"Id": "hook", "Arn": destination["ApiDestinationArn"], "RoleArn": ROLE, "InputPath": "$.detail"}
+        events.put_targets(Rule="orders", Targets=[target])
+        send(gate, 7)
+        wait_until(lambda: called, what="the first attempt")
+        gate.kill()
+        gate.start()
+        wait_until(lambda: len(called) > 1, what="a second attempt")
+    headers, body = called[-1]
+    assert (headers["x-api-key"], json.loads(body)) == ("open sesame", {"n": 7})
 
 
 def test_the_command_line_says_what_aws_says(gate):

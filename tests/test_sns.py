@@ -1,12 +1,9 @@
 """SNS through boto3 and the aws CLI: topics, endpoints that verify what they get, queues."""
 
 import base64
-import contextlib
-import http.server
 import json
 import re
 import subprocess
-import threading
 import urllib.request
 
 import pytest
@@ -16,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from endpoint import endpoint
 from neargate import ACCOUNT, BINARY, REGION, wait_until
 
 ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}"
@@ -50,35 +48,6 @@ def test_what_is_not_built_says_so(gate):
     said = gate.aws(*subscribe, check=False)
     assert said.returncode != 0
     assert "(NotImplemented)" in said.stderr and "protocol sms" in said.stderr
-
-
-@contextlib.contextmanager
-def endpoint(statuses=(200,)):
-    """A server that keeps what it is sent, and answers the statuses in turn, the last one for good."""
-    seen = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            seen.append(({k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(statuses[min(len(seen), len(statuses)) - 1])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def printed(gate):

@@ -1,6 +1,6 @@
 //! The internal caller: how one family asks another, by operation name, under a role.
 
-use crate::authority::{self, Circumstances};
+use crate::authority::{self, Authority, Circumstances, Denied};
 use crate::ctx::{Ctx, House, Scope};
 use crate::deliver::Sender;
 use crate::error::AwsError;
@@ -133,6 +133,33 @@ impl Caller {
             None => serde_json::Value::Null,
             Some(shape) => json::write(shape.get(), &output, Form::WIRE),
         })
+    }
+}
+
+impl Caller {
+    /// May a role do what is no operation, `events:InvokeApiDestination`?
+    ///
+    /// # Errors
+    /// When policies are enforced, and its own do not let it.
+    pub async fn may(
+        house: &Arc<House>,
+        scope: &Scope,
+        role: &str,
+        action: &str,
+        arn: &str,
+    ) -> Result<(), Denied> {
+        if !house.settings.enforced || is_of_service(role) {
+            return Ok(());
+        }
+        let cx = Ctx {
+            request_id: house.rng.uuid(),
+            scope: scope.clone(),
+            principal: session(house, role),
+            reached_at: None,
+            house: house.clone(),
+        };
+        let authority = Authority::of(&cx, &Circumstances::default());
+        authority.may(action, arn).await
     }
 }
 

@@ -1,6 +1,8 @@
 //! Carries invocations out, again and again while that may help, and lays what is given up into the queue of
 //! dead letters (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>).
 
+use crate::destinations::request::Asked;
+use crate::destinations::{Destinations, Outcome};
 use crate::metrics::{self, Counted};
 use crate::target::queue_url;
 use crate::{name, policy};
@@ -26,11 +28,15 @@ const MOST_HOPS: u8 = 5;
 /// See the module.
 pub struct Deliver {
     house: Arc<House>,
+    destinations: Destinations,
 }
 
 impl Deliver {
     pub fn new(house: Arc<House>) -> Deliver {
-        Deliver { house }
+        Deliver {
+            house,
+            destinations: Destinations::default(),
+        }
     }
 }
 
@@ -50,6 +56,10 @@ struct Failure {
     code: String,
     message: String,
     is_passing: bool,
+    /// Not sooner than this after now, whatever the pauses between attempts are.
+    pause: Duration,
+    /// It was not tried at all: its turn comes after that pause.
+    is_waiting: bool,
 }
 
 #[async_trait]
@@ -90,30 +100,28 @@ impl Controller for Deliver {
 
     async fn apply(&self, Due(scope, stored): Due) -> Result<Applied, AwsError> {
         let count = |what| metrics::of_origin(&self.house, &scope, &stored.origin, what);
+        let tried = self.carry_out(&scope, &stored).await;
+        let now = self.house.now();
+        if let Err(failure) = &tried
+            && failure.is_waiting
+        {
+            let wait = now + failure.pause;
+            return self.later(&stored, stored.attempts, wait).await;
+        }
         count(match stored.attempts {
             0 => Counted::Tried,
             _ => Counted::TriedAgain,
         });
-        let failure = match self.carry_out(&scope, &stored).await {
-            Ok(()) => {
-                count(Counted::Succeeded);
-                return self.take_away(&stored).await;
-            }
-            Err(failure) => failure,
+        let Err(failure) = tried else {
+            count(Counted::Succeeded);
+            return self.take_away(&stored).await;
         };
-        let now = self.house.now();
-        let attempts = stored.attempts + 1;
         let exhausted = exhausted(&stored, now);
         if failure.is_passing && exhausted.is_none() {
             count(Counted::Failed);
-            let next = Invocation {
-                attempts,
-                next_at: now + self.pause(attempts),
-                ..stored.value.clone()
-            };
-            // Whatever else happened to it is looked at then.
-            let _ = self.house.db.tx().update(&stored, &next).commit().await?;
-            return Ok(Applied::Done);
+            let attempts = stored.attempts + 1;
+            let wait = self.pause(attempts).max(failure.pause);
+            return self.later(&stored, attempts, now + wait).await;
         }
         tracing::info!(
             target = stored.target_arn,
@@ -153,6 +161,23 @@ impl Deliver {
         Ok(Applied::Done)
     }
 
+    /// It is tried then, after so many attempts.
+    async fn later(
+        &self,
+        stored: &Stored<Invocation>,
+        attempts: u32,
+        next_at: Timestamp,
+    ) -> Result<Applied, AwsError> {
+        let next = Invocation {
+            attempts,
+            next_at,
+            ..stored.value.clone()
+        };
+        // Whatever else happened to it is looked at then.
+        let _ = self.house.db.tx().update(stored, &next).commit().await?;
+        Ok(Applied::Done)
+    }
+
     /// Twice as long each time, and not at the same time as others.
     fn pause(&self, attempts: u32) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempts.min(20) - 1));
@@ -177,9 +202,19 @@ impl Deliver {
                     .await
             }
             To::Bus { event, hops } => self.hand_on(scope, stored, event, *hops).await,
-            To::ApiDestination { .. } => {
-                let refused = AwsError::not_implemented("events", "API destinations");
-                Err(Failure::of(&refused))
+            To::ApiDestination {
+                body,
+                path,
+                headers,
+                query,
+            } => {
+                let asked = Asked {
+                    body,
+                    path,
+                    headers,
+                    query,
+                };
+                self.send(stored, asked).await
             }
             To::Nothing { code, message } => Err(Failure::of_code(code, message)),
         }
@@ -236,6 +271,36 @@ impl Deliver {
     ) -> Result<Value, AwsError> {
         let role = stored.role.as_deref();
         call(&self.house, scope, role, &stored.origin, named, input).await
+    }
+
+    /// To the endpoint of an API destination.
+    async fn send(&self, stored: &Stored<Invocation>, asked: Asked<'_>) -> Result<(), Failure> {
+        let (house, to) = (&self.house, &stored.target_arn);
+        if let Some(role) = &stored.role
+            && let Some(scope) = Scope::of_arn(to)
+        {
+            let allowed = Caller::may(house, &scope, role, "events:InvokeApiDestination", to).await;
+            allowed.map_err(|denied| Failure::of_code("NO_PERMISSIONS", &denied.sentence))?;
+        }
+        let sent = self.destinations.invoke(house, to, &stored.key, asked);
+        match sent.await.map_err(|error| Failure::of(&error))? {
+            Outcome::Done => Ok(()),
+            Outcome::Wait(at) => Err(Failure {
+                is_passing: true,
+                pause: at.since(house.now()),
+                is_waiting: true,
+                ..Failure::of_code("THROTTLING", "")
+            }),
+            Outcome::Failed {
+                passing,
+                pause,
+                message,
+            } => Err(Failure {
+                is_passing: passing,
+                pause: pause.unwrap_or_default().min(LONGEST_PAUSE),
+                ..Failure::of_code("SDK_CLIENT_ERROR", &message)
+            }),
+        }
     }
 
     /// To another bus: as it is, in its account and region.
@@ -366,6 +431,8 @@ impl Failure {
             code: code.to_owned(),
             message: message.to_owned(),
             is_passing: false,
+            pause: Duration::ZERO,
+            is_waiting: false,
         }
     }
 
@@ -393,6 +460,7 @@ impl Failure {
             code: code.to_owned(),
             message: format!("{} ({})", error.message, error.code),
             is_passing,
+            ..Failure::of_code("", "")
         }
     }
 }

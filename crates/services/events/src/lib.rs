@@ -7,8 +7,12 @@
 //! away what it was made from, so that an event is lost at none, and may be delivered twice.
 
 mod api;
+mod api_destination;
 mod archive;
+mod authorize;
+mod connection;
 mod deliver;
+mod destinations;
 mod error;
 mod expand;
 mod index;
@@ -39,7 +43,10 @@ pub struct Events {
 #[async_trait::async_trait]
 impl Component for Events {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
-        use api::{archives, buses, events, permissions, replays, rules, tags, targets};
+        use api::{
+            api_destinations, archives, buses, connections, events, permissions, replays, rules,
+            tags, targets,
+        };
         let table = OperationTable::new(&SERVICE, self)
             .partly(ops::CreateEventBus, buses::create_event_bus, BUSES)
             .on(ops::DeleteEventBus, buses::delete_event_bus)
@@ -69,6 +76,43 @@ impl Component for Events {
             .on(ops::DescribeReplay, replays::describe_replay)
             .on(ops::ListReplays, replays::list_replays)
             .on(ops::CancelReplay, replays::cancel_replay)
+            .partly(
+                ops::CreateConnection,
+                connections::create_connection,
+                CONNECTIONS,
+            )
+            .partly(
+                ops::UpdateConnection,
+                connections::update_connection,
+                CONNECTIONS,
+            )
+            .on(ops::DeleteConnection, connections::delete_connection)
+            .on(
+                ops::DeauthorizeConnection,
+                connections::deauthorize_connection,
+            )
+            .on(ops::DescribeConnection, connections::describe_connection)
+            .on(ops::ListConnections, connections::list_connections)
+            .on(
+                ops::CreateApiDestination,
+                api_destinations::create_api_destination,
+            )
+            .on(
+                ops::UpdateApiDestination,
+                api_destinations::update_api_destination,
+            )
+            .on(
+                ops::DeleteApiDestination,
+                api_destinations::delete_api_destination,
+            )
+            .on(
+                ops::DescribeApiDestination,
+                api_destinations::describe_api_destination,
+            )
+            .on(
+                ops::ListApiDestinations,
+                api_destinations::list_api_destinations,
+            )
             .on(ops::TagResource, tags::tag_resource)
             .on(ops::UntagResource, tags::untag_resource)
             .on(ops::ListTagsForResource, tags::list_tags_for_resource);
@@ -82,6 +126,7 @@ impl Component for Events {
         background.spawn("events-index", followed);
         background.control(expand::Expand::new(house.clone(), self.index.clone()));
         background.control(deliver::Deliver::new(house.clone()));
+        background.control(authorize::Authorize::new(house.clone()));
         background.control(schedule::Schedules::new(house.clone()));
         background.control(replay::Replays::new(house.clone()));
         background.control(retention::Retention::new(house));
@@ -93,7 +138,8 @@ impl Component for Events {
 }
 
 const BUSES: &str = "partner event sources, keys of customers and logging are refused; the bus's own dead-letter queue is kept and not used";
-const TARGETS: &str = "targets are ECS clusters, SNS topics, SQS queues, log groups, event buses, CodePipeline and \
-                       CodeBuild; others are refused";
+const TARGETS: &str = "targets are ECS clusters, SNS topics, SQS queues, log groups, event buses, CodePipeline, \
+                       CodeBuild and API destinations; others are refused";
+const CONNECTIONS: &str = "private connectivity and keys of customers are refused";
 const KEYS: &str = "keys of customers are refused";
 const ENDPOINTS: &str = "global endpoints are refused";

@@ -1,7 +1,9 @@
 //! EventBridge's handlers, a file for each resource.
 
+pub mod api_destinations;
 pub mod archives;
 pub mod buses;
+pub mod connections;
 pub mod events;
 pub mod permissions;
 pub mod replays;

@@ -104,7 +104,6 @@ fn check(target: &api::Target) -> Result<(), AwsError> {
             )))
         }
         Kind::Queue => queue(target, &arn),
-        Kind::ApiDestination => Err(error::not_built("targets that are API destinations")),
         _ => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 mod archives;
 mod buses;
 mod delivery;
+mod destinations;
 mod inputs;
 mod rules;
 mod schedules;
@@ -17,6 +18,7 @@ use crate::retention::Retention;
 use crate::schedule::Schedules;
 use neargate_api_ecs as ecs;
 use neargate_api_events::{self as api, ops};
+use neargate_api_secretsmanager as secrets;
 use neargate_base::task;
 use neargate_service::controller::{Applied, Controller};
 use neargate_service::invocation::Invocation;
@@ -25,6 +27,7 @@ use neargate_store::MAX_PAGE;
 use neargate_testkit::{Lab, call};
 use neargate_wire::structure::OperationDef;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// ECS, as far as rules ask it.
@@ -46,11 +49,59 @@ async fn run_task(
     }
 }
 
+/// Secrets Manager, as far as connections ask it: names (which are the ARNs here) and values.
+pub type FakeSecrets = Mutex<BTreeMap<String, String>>;
+
+async fn create_secret(
+    fake: Arc<FakeSecrets>,
+    _: Ctx,
+    input: secrets::CreateSecretInput,
+) -> Result<secrets::CreateSecretOutput, AwsError> {
+    let arn = Some(input.name.clone());
+    let value = input.secret_string.unwrap_or_default();
+    fake.lock().insert(input.name, value);
+    Ok(secrets::CreateSecretOutput {
+        arn,
+        ..Default::default()
+    })
+}
+
+async fn put_secret_value(
+    fake: Arc<FakeSecrets>,
+    _: Ctx,
+    input: secrets::PutSecretValueInput,
+) -> Result<secrets::PutSecretValueOutput, AwsError> {
+    let value = input.secret_string.unwrap_or_default();
+    fake.lock().insert(input.secret_id, value);
+    Ok(secrets::PutSecretValueOutput::default())
+}
+
+async fn get_secret_value(
+    fake: Arc<FakeSecrets>,
+    _: Ctx,
+    input: secrets::GetSecretValueInput,
+) -> Result<secrets::GetSecretValueOutput, AwsError> {
+    Ok(secrets::GetSecretValueOutput {
+        secret_string: fake.lock().get(&input.secret_id).cloned(),
+        ..Default::default()
+    })
+}
+
+async fn delete_secret(
+    fake: Arc<FakeSecrets>,
+    _: Ctx,
+    input: secrets::DeleteSecretInput,
+) -> Result<secrets::DeleteSecretOutput, AwsError> {
+    fake.lock().remove(&input.secret_id);
+    Ok(secrets::DeleteSecretOutput::default())
+}
+
 /// EventBridge in a house of its own.
 pub struct World {
     pub lab: Lab,
     pub events: Arc<Events>,
     pub ecs: Arc<FakeEcs>,
+    pub secrets: Arc<FakeSecrets>,
     following: tokio::task::JoinHandle<()>,
 }
 
@@ -66,7 +117,14 @@ impl World {
         let events = Arc::new(Events::default());
         let ecs = Arc::new(FakeEcs::default());
         let table = OperationTable::new(&ecs::SERVICE, ecs.clone()).on(ecs::ops::RunTask, run_task);
-        let tables: Vec<Arc<dyn Service>> = vec![Arc::new(table), events.clone().table()];
+        let secrets = Arc::<FakeSecrets>::default();
+        let kept = OperationTable::new(&secrets::SERVICE, secrets.clone())
+            .on(secrets::ops::CreateSecret, create_secret)
+            .on(secrets::ops::PutSecretValue, put_secret_value)
+            .on(secrets::ops::GetSecretValue, get_secret_value)
+            .on(secrets::ops::DeleteSecret, delete_secret);
+        let tables: Vec<Arc<dyn Service>> =
+            vec![Arc::new(table), Arc::new(kept), events.clone().table()];
         lab.house.caller.connect(tables);
         lab.house.events.take(events.index.clone());
         let house = lab.house.clone();
@@ -76,6 +134,7 @@ impl World {
             lab,
             events,
             ecs,
+            secrets,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Stored forms are pinned.
 
+use crate::api_destination::ApiDestination;
 use crate::archive::{Archive, Archived};
+use crate::connection::Connection;
 use crate::model::{Bus, Fired, Rule};
 use crate::replay::Replay;
 use neargate_service::golden::check;
@@ -14,4 +16,6 @@ fn stored_forms() {
     check::<Archive>(dir);
     check::<Archived>(dir);
     check::<Replay>(dir);
+    check::<Connection>(dir);
+    check::<ApiDestination>(dir);
 }
