@@ -7,6 +7,7 @@ use crate::state_file::{self, StateError};
 use neargate_base::{AccountId, Clock, Rng};
 use neargate_blob::{BlobError, Blobs, Extents};
 use neargate_cloudwatch::{Engine as MetricEngine, EngineError as MetricError};
+use neargate_codecommit::CodeCommit;
 use neargate_ec2::Ec2;
 use neargate_ecs::{Ecs, Times};
 use neargate_elbv2::Elbv2;
@@ -77,6 +78,11 @@ pub enum StartError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot open the repositories of git under {path}")]
+    Repositories {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot open the messages of queues")]
     Messages(#[source] MessageError),
 }
@@ -131,6 +137,9 @@ impl ControlPlane {
         let metrics = metrics.map_err(StartError::Metrics)?;
         let path = data.join("notifications");
         let sns = Sns::open(&path).map_err(|source| StartError::Notifications { path, source })?;
+        let path = data.join("git");
+        let codecommit = CodeCommit::open(&path);
+        let codecommit = codecommit.map_err(|source| StartError::Repositories { path, source })?;
         let outbound = Outbound::new(options.settings.reach.clone());
         let messages = MessageEngine::open(&data.join("messages"), clock.clone());
         let messages = messages.map_err(StartError::Messages)?;
@@ -170,6 +179,7 @@ impl ControlPlane {
             metrics: metrics.clone(),
             messages,
             sns: Arc::new(sns),
+            codecommit: Arc::new(codecommit),
         });
         let all = || components.iter().cloned();
         house.caller.connect(all().map(Component::table).collect());

@@ -47,6 +47,7 @@ pub struct Held {
     pub metrics: Arc<neargate_cloudwatch::Engine>,
     pub messages: Arc<neargate_sqs::Engine>,
     pub sns: Arc<Sns>,
+    pub codecommit: Arc<CodeCommit>,
 }
 
 /// The services that have handlers.
@@ -65,7 +66,7 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         Arc::new(Rds),
         Arc::new(CodePipeline),
         Arc::new(CodeDeploy),
-        Arc::new(CodeCommit),
+        held.codecommit,
         Arc::new(CodeBuild),
         Arc::new(CloudFormation),
         Arc::new(Ecr),

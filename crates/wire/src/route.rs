@@ -7,8 +7,8 @@
 //! 1. `/_neargate/...` is ours, whatever else the request says.
 //! 2. A credential scope (header or presigned URL) names the service.
 //! 3. `X-Amz-Target`, or rpc-v2-cbor's path, names service and operation.
-//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/health` and that of the
-//!    certificate of what SNS signs.
+//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/v1/repos/`, `/health` and
+//!    that of the certificate of what SNS signs.
 //! 5. `Action` and `Version`.
 //! 6. The host name; then the URI templates of REST services.
 //!
@@ -57,6 +57,8 @@ pub enum Door {
     DataChannel,
     /// The certificate of what SNS signs.
     SigningCertificate,
+    /// CodeCommit's repositories, by git's smart HTTP.
+    Git,
 }
 
 /// The operation a request calls.
@@ -159,6 +161,19 @@ fn under(path: &str, prefix: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// A repository of CodeCommit's, `/v1/repos/NAME`, or one of another account and region:
+/// `/codecommit/ACCOUNT/REGION/v1/repos/NAME`.
+fn is_git(path: &str) -> bool {
+    const REPOSITORIES: &str = "/v1/repos/";
+    let elsewhere = || {
+        let (account, rest) = path.strip_prefix("/codecommit/")?.split_once('/')?;
+        let (_, rest) = rest.split_once('/')?;
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        Some(is_account && format!("/{rest}").starts_with(REPOSITORIES))
+    };
+    path.starts_with(REPOSITORIES) || elsewhere().unwrap_or(false)
+}
+
 /// Paths that no signed call of an AWS service reaches. A bucket's own host name goes first:
 /// its keys may begin with anything.
 fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
@@ -173,6 +188,9 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
     }
     if path.starts_with("/SimpleNotificationService-") && path.ends_with(".pem") {
         return Some(Route::Door(Door::SigningCertificate));
+    }
+    if is_git(path) {
+        return Some(Route::Door(Door::Git));
     }
     if path.starts_with("/v4/") {
         return Some(Route::TaskMetadata);

@@ -160,6 +160,17 @@ pub(super) fn own_keys(
         });
         context.set_all(key, values.collect::<Vec<_>>());
     }
+    // CodeCommit calls a branch by its whole name.
+    if prefix == "codecommit" {
+        let named = ["branchName", "targetBranch", "destinationCommitSpecifier"];
+        if let Some(name) = named.iter().find_map(|member| said.one(member)) {
+            let full = match name.starts_with("refs/") {
+                true => name.to_owned(),
+                false => format!("refs/heads/{name}"),
+            };
+            context.set_all("codecommit:References", [full]);
+        }
+    }
     // Names that Secrets Manager and others know of every request.
     if prefix == "secretsmanager"
         && let Some(id) = said.one("SecretId")

@@ -188,6 +188,23 @@ impl<'a> Authority<'a> {
     /// # Errors
     /// When it may not.
     pub async fn may(&self, action: &str, arn: &str) -> Result<(), Denied> {
+        self.may_with(action, arn, &[]).await
+    }
+
+    /// The same where further condition keys are known, each with its values.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub async fn may_with(
+        &self,
+        action: &str,
+        arn: &str,
+        keys: &[(&str, Vec<String>)],
+    ) -> Result<(), Denied> {
+        let mut context = self.context.clone();
+        for (key, values) in keys {
+            context.set_all(key, values.clone());
+        }
         let (prefix, _) = action.split_once(':').unwrap_or((action, ""));
         let kind = reference(prefix).and_then(|r: &Reference| r.kind_of(arn));
         let wanted = Wanted {
@@ -199,7 +216,7 @@ impl<'a> Authority<'a> {
                 also: None,
                 resolve: None,
             },
-            context: &self.context,
+            context: &context,
         };
         self.judge(wanted).await
     }

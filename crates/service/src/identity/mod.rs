@@ -22,6 +22,11 @@ pub trait Identities: fmt::Debug + Send + Sync {
     /// The long-term key (`AKIA…`) of a user, active or not.
     fn key(&self, access_key_id: &str) -> Option<AccessKey>;
 
+    /// The name and password that a user has for one service, `codecommit.amazonaws.com`; active or not.
+    fn service_credential(&self, _service: &str, _user_name: &str) -> Option<ServiceCredential> {
+        None
+    }
+
     fn role(&self, arn: &str) -> Option<Role>;
 
     /// What the identity behind this principal may do: the user's or the role's; of a federated
@@ -61,6 +66,19 @@ impl AccessKey {
         }
         Principal::user(self.principal, self.unique_id, access_key_id)
     }
+}
+
+/// A name and a password of a user for one service.
+#[derive(Debug, Clone)]
+pub struct ServiceCredential {
+    pub password: Secret<String>,
+    pub account: AccountId,
+    /// The ARN of the user.
+    pub principal: String,
+    /// The user's unique id, `AIDA…`.
+    pub unique_id: String,
+    /// An inactive one lets nobody in.
+    pub active: bool,
 }
 
 /// A role as whoever assumes it sees it.

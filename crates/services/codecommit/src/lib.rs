@@ -1,15 +1,113 @@
-//! AWS CodeCommit.
+//! AWS CodeCommit: repositories of git, by AWS's operations and by git itself.
+//!
+//! A repository's record says that it is there; its objects and references are a bare repository on the disk
+//! ([`git`]), whose name is the record's id. Git's own programs read and write it. [`door`] is git's smart
+//! HTTP; the API is a second door to the same repositories. Who changes references writes down before that he
+//! will ([`changes`]), so that what became of it is told once, whoever was killed.
 
-use neargate_api_codecommit::SERVICE;
-use neargate_service::{Component, OperationTable, Service};
+mod api;
+mod changes;
+mod door;
+mod error;
+mod git;
+mod model;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use git::Git;
+use neargate_api_codecommit::{SERVICE, ops};
+use neargate_service::door::HttpDoor;
+use neargate_service::{
+    AfterReset, AwsError, Background, Component, House, OperationTable, Service,
+};
+use neargate_wire::route::Door;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-/// Its handlers share nothing but the house.
-#[derive(Debug, Default)]
-pub struct CodeCommit;
+/// What CodeCommit's handlers share.
+#[derive(Debug)]
+pub struct CodeCommit {
+    git: Git,
+}
 
-impl Component for CodeCommit {
-    fn table(self: Arc<Self>) -> Arc<dyn Service> {
-        Arc::new(OperationTable::new(&SERVICE, self))
+impl CodeCommit {
+    /// Opens the directory that repositories are in. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(root: &Path) -> io::Result<CodeCommit> {
+        Ok(CodeCommit {
+            git: Git::open(root)?,
+        })
     }
 }
+
+#[async_trait]
+impl Component for CodeCommit {
+    fn table(self: Arc<Self>) -> Arc<dyn Service> {
+        Arc::new(table(self))
+    }
+
+    fn start(self: Arc<Self>, background: &mut Background) {
+        let house = background.house().clone();
+        background.spawn("codecommit-sweep", sweep::run(self, house));
+    }
+
+    fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
+        vec![(Door::Git, Arc::new(door::GitDoor(self)))]
+    }
+
+    async fn reset(self: Arc<Self>, _: &Arc<House>) -> Result<AfterReset, AwsError> {
+        let forget = async move || self.git.forget().await.map_err(AwsError::internal);
+        Ok(AfterReset::new(forget))
+    }
+}
+
+/// Which operations are served, and how completely.
+fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
+    use api::{branches, repositories, tags};
+    OperationTable::new(&SERVICE, codecommit)
+        .wording(error::invalid)
+        .partly(
+            ops::CreateRepository,
+            repositories::create_repository,
+            ENCRYPTION,
+        )
+        .on(ops::GetRepository, repositories::get_repository)
+        .on(
+            ops::BatchGetRepositories,
+            repositories::batch_get_repositories,
+        )
+        .on(ops::ListRepositories, repositories::list_repositories)
+        .on(ops::DeleteRepository, repositories::delete_repository)
+        .on(
+            ops::UpdateRepositoryName,
+            repositories::update_repository_name,
+        )
+        .on(
+            ops::UpdateRepositoryDescription,
+            repositories::update_repository_description,
+        )
+        .partly(
+            ops::UpdateRepositoryEncryptionKey,
+            repositories::update_repository_encryption_key,
+            ENCRYPTION,
+        )
+        .on(
+            ops::UpdateDefaultBranch,
+            repositories::update_default_branch,
+        )
+        .on(ops::TagResource, tags::tag_resource)
+        .on(ops::UntagResource, tags::untag_resource)
+        .on(ops::ListTagsForResource, tags::list_tags_for_resource)
+        .on(ops::ListBranches, branches::list_branches)
+        .on(ops::GetBranch, branches::get_branch)
+        .on(ops::CreateBranch, branches::create_branch)
+        .on(ops::DeleteBranch, branches::delete_branch)
+}
+
+const ENCRYPTION: &str = "the key is kept and shown; what is on the disk is not encrypted with it";

@@ -118,6 +118,29 @@ impl Identities for Known {
         })
     }
 
+    fn service_credential(
+        &self,
+        service: &str,
+        user_name: &str,
+    ) -> Option<identity::ServiceCredential> {
+        // A name ends in the account that it is of: `alice-at-123456789012`.
+        let (_, id) = user_name.rsplit_once("-at-")?;
+        let id: AccountId = id.parse().ok()?;
+        let account = self.index.account(&id);
+        let mut all = account.service_credentials.iter();
+        let found = all.find(|c| c.service == service && c.user_name == user_name)?;
+        let user = account.users.of_unique_id(&found.user)?;
+        let root_key = &self.house.upgrade()?.root_key;
+        let password = root_key.open(&found.key, &found.password)?;
+        Some(identity::ServiceCredential {
+            password: Secret::new(String::from_utf8(password).ok()?),
+            principal: name::arn(&id, "user", &user.path, &user.name),
+            unique_id: user.unique_id.clone(),
+            active: found.active,
+            account: id,
+        })
+    }
+
     fn role(&self, arn: &str) -> Option<identity::Role> {
         let (id, kind, path) = parts(arn)?;
         let account = self.index.account(&id);

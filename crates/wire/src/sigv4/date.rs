@@ -5,7 +5,7 @@ use neargate_base::Timestamp;
 const BASIC: &str = "%Y%m%dT%H%M%SZ";
 
 /// Reads ISO 8601's basic form, e.g. `20150830T123600Z`; nothing else.
-pub(super) fn parse_basic(text: &str) -> Option<Timestamp> {
+pub fn parse_basic(text: &str) -> Option<Timestamp> {
     if text.len() != 16 {
         return None;
     }

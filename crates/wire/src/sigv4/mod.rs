@@ -22,6 +22,7 @@ mod verify;
 pub use canonical::canonical_request;
 pub use chunked::{ChunkDecoder, Decoded};
 pub use claim::{Claim, Payload, parse};
+pub use date::parse_basic;
 pub use error::{Answer, ErrorStyle, SigV4Error};
 pub use key::{SigningKey, sha256_hex};
 pub use sign::{Scope, presign, sign};
