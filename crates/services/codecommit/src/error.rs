@@ -117,14 +117,6 @@ pub fn no_commit() -> AwsError {
     )
 }
 
-pub fn concurrent() -> AwsError {
-    shown(
-        "ConcurrentReferenceUpdateException",
-        "The merge cannot be completed because the target branch has been modified. Another user might have \
-         modified the target branch while the merge was in progress. Wait a few minutes, and then try again.",
-    )
-}
-
 pub fn invalid_token() -> AwsError {
     shown(
         "InvalidContinuationTokenException",
