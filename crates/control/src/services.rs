@@ -67,7 +67,7 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         Arc::new(CodePipeline),
         Arc::new(CodeDeploy),
         held.codecommit,
-        Arc::new(CodeBuild),
+        Arc::new(CodeBuild::default()),
         Arc::new(CloudFormation),
         Arc::new(Ecr),
         Arc::new(S3::new(held.objects)),

@@ -267,6 +267,9 @@ pub struct Config {
     /// keys (JWKS), or its address. `AssumeRoleWithWebIdentity` takes tokens of no others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub oidc_keys: BTreeMap<String, String>,
+    /// What AWS's own build images are here, by their name (`aws/codebuild/standard:7.0`); `*` stands for all.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub build_images: BTreeMap<String, String>,
     /// Other registries to pull from.
     pub registries: Registries,
     /// Where mails go.
@@ -332,6 +335,7 @@ impl Default for Config {
             tls_key: None,
             tls_authority: None,
             oidc_keys: BTreeMap::new(),
+            build_images: BTreeMap::new(),
             file_systems: BTreeMap::new(),
             trusted_group: "neargate".into(),
             node_listen: None,
@@ -364,7 +368,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 34] = [
     "listen",
     "data",
     "account",
@@ -376,6 +380,7 @@ const KEYS: [&str; 33] = [
     "tls_key",
     "tls_authority",
     "oidc_keys",
+    "build_images",
     "file_systems",
     "trusted_group",
     "node_listen",

@@ -298,6 +298,7 @@ impl Host {
                 tls: config.tls,
                 enforced: !config.is_development(),
                 oidc_keys: config.oidc_keys.clone(),
+                build_images: config.build_images.clone(),
                 reach: config.reach(port),
             },
             new_state: config.new_state,

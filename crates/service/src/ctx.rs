@@ -80,6 +80,8 @@ pub struct Settings {
     /// Where the keys of identity providers are, by the provider's URL without `https://`: a file with
     /// a set of keys (RFC 7517), or its address.
     pub oidc_keys: BTreeMap<String, String>,
+    /// What AWS's own images of CodeBuild (`aws/codebuild/standard:7.0`, or `*` for all) are here.
+    pub build_images: BTreeMap<String, String>,
     /// Which endpoints of customers are called ([`crate::outbound`]).
     pub reach: Reach,
 }
@@ -96,6 +98,7 @@ impl Settings {
             tls: false,
             enforced: false,
             oidc_keys: BTreeMap::new(),
+            build_images: BTreeMap::new(),
             reach: Reach::default(),
         }
     }

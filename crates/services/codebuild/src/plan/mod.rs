@@ -1,0 +1,8 @@
+//! What a build does next and how, without I/O.
+
+pub mod environment;
+pub mod glob;
+pub mod mask;
+pub mod phases;
+pub mod progress;
+pub mod script;
