@@ -199,3 +199,11 @@ pub fn invalid_tags(why: &InvalidTags) -> AwsError {
 pub fn not_built(what: &str) -> AwsError {
     AwsError::not_implemented("codepipeline", what)
 }
+
+/// The role is gone, or was never there.
+pub fn may_not_assume(role: &str) -> AwsError {
+    AwsError::client(
+        "AccessDenied",
+        format!("CodePipeline is not authorized to perform AssumeRole on role {role}"),
+    )
+}

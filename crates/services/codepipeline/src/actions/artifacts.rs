@@ -2,11 +2,10 @@
 //!
 //! They come from customers: nothing is unpacked beyond a limit, and names that lead out of the archive are refused.
 
-use super::{Ended, Work, failed};
+use super::{Ended, Work, failed, objects};
 use crate::model::Place;
 use neargate_api_s3::{self as s3, ops};
 use neargate_base::task;
-use neargate_service::Caller;
 use std::io::{Cursor, Read, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -37,7 +36,7 @@ pub async fn read(work: &Work<'_>, place: &Place) -> Result<Vec<u8>, Ended> {
         }
         Ended::from(error)
     };
-    let called = Caller::call::<ops::HeadObject>(work.house, &work.scope, work.role, &head).await;
+    let called = objects::call::<ops::HeadObject>(work.house, &work.scope, work.role, &head).await;
     let found = called.map_err(missing)?;
     if found.content_length.unwrap_or(0) > MOST_BYTES {
         return Err(failed(
@@ -51,7 +50,7 @@ pub async fn read(work: &Work<'_>, place: &Place) -> Result<Vec<u8>, Ended> {
         if_match: found.e_tag,
         ..Default::default()
     };
-    let called = Caller::call::<ops::GetObject>(work.house, &work.scope, work.role, &get).await;
+    let called = objects::call::<ops::GetObject>(work.house, &work.scope, work.role, &get).await;
     let body = called.map_err(missing)?.body.unwrap_or_default();
     Ok(body.to_vec())
 }
@@ -153,7 +152,7 @@ pub async fn put(work: &Work<'_>, place: &Place, bytes: Vec<u8>) -> Result<(), E
         ssekms_key_id: key,
         ..Default::default()
     };
-    let put = Caller::call::<ops::PutObject>(work.house, &work.scope, work.role, &input);
+    let put = objects::call::<ops::PutObject>(work.house, &work.scope, work.role, &input);
     Ok(put.await.map(drop)?)
 }
 

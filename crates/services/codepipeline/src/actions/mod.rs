@@ -10,6 +10,7 @@ mod codecommit;
 mod codedeploy;
 mod ecr;
 mod ecs;
+mod objects;
 mod s3;
 
 pub use codecommit::head as commit_of;

@@ -1,11 +1,11 @@
 //! S3: a source that is a versioned object, and a deployment of files to a bucket
 //! (<https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-S3.html>).
 
-use super::{Done, Ended, Step, Work, artifacts, failed};
+use super::{Done, Ended, Step, Work, artifacts, failed, objects};
 use crate::structure::configured;
 use neargate_api_codepipeline as api;
 use neargate_api_s3::{self as s3, ops};
-use neargate_service::{AwsError, Caller, House, Scope};
+use neargate_service::{AwsError, House, Scope};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ async fn head(
         version_id: version.map(str::to_owned),
         ..Default::default()
     };
-    let head = Caller::call::<ops::HeadObject>(house, scope, role, &input).await?;
+    let head = objects::call::<ops::HeadObject>(house, scope, role, &input).await?;
     let etag = head.e_tag.unwrap_or_default();
     let version = head.version_id.filter(|id| id != "null");
     let id = version.clone().unwrap_or_else(|| etag.clone());
@@ -96,7 +96,7 @@ pub async fn source(work: &Work<'_>) -> Result<Step, Ended> {
         ssekms_key_id: kms,
         ..Default::default()
     };
-    let copied = Caller::call::<ops::CopyObject>(work.house, &work.scope, work.role, &input).await;
+    let copied = objects::call::<ops::CopyObject>(work.house, &work.scope, work.role, &input).await;
     copied.map_err(|error| match error.code.as_str() {
         "NoSuchBucket" => failed(
             "ConfigurationError",
@@ -162,7 +162,7 @@ pub async fn deploy(work: &Work<'_>) -> Result<Step, Ended> {
             ssekms_key_id: kms.map(str::to_owned),
             ..Default::default()
         };
-        Caller::call::<ops::PutObject>(work.house, &work.scope, work.role, &input).await?;
+        objects::call::<ops::PutObject>(work.house, &work.scope, work.role, &input).await?;
     }
     Ok(Step::Done(Done {
         summary: Some("Deployment Succeeded".into()),

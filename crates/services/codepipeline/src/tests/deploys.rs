@@ -225,9 +225,11 @@ async fn a_new_version_of_the_object_starts_an_execution() {
         "imagedefinitions.json",
         r#"[{"name":"app","imageUri":"newer"}]"#,
     );
-    let mut objects = of.objects.lock().expect("whole");
-    objects.insert("code/app.zip".into(), newer);
-    drop(objects);
+    let replace = |newer| {
+        let mut objects = of.objects.lock().expect("whole");
+        objects.insert("code/app.zip".into(), newer);
+    };
+    replace(newer);
     world.lab.clock.advance(std::time::Duration::from_secs(5));
     world.run().await;
     assert_eq!(world.statuses().await, ["Succeeded", "Succeeded"]);
