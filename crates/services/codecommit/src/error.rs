@@ -117,6 +117,88 @@ pub fn no_commit() -> AwsError {
     )
 }
 
+pub fn no_commit_id() -> AwsError {
+    shown(
+        "CommitIdDoesNotExistException",
+        "The specified commit ID does not exist.",
+    )
+}
+
+pub fn invalid_path() -> AwsError {
+    shown("InvalidPathException", "The specified path is not valid.")
+}
+
+pub fn invalid_mode() -> AwsError {
+    shown(
+        "InvalidFileModeException",
+        "The specified file mode permission is not valid. For a list of valid file mode permissions, see PutFile.",
+    )
+}
+
+pub fn no_file() -> AwsError {
+    shown(
+        "FileDoesNotExistException",
+        "The specified file does not exist. Verify that you have used the correct file name, full path, and \
+         extension.",
+    )
+}
+
+pub fn branch_is_tag() -> AwsError {
+    shown(
+        "BranchNameIsTagNameException",
+        "The specified branch name is not valid because it is a tag name. Enter the name of a branch in the \
+         repository. For a list of valid branch names, use ListBranches.",
+    )
+}
+
+pub fn parent_required() -> AwsError {
+    shown(
+        "ParentCommitIdRequiredException",
+        "A parent commit ID is required. To view the full commit ID of a branch in a repository, use GetBranch or \
+         a Git command (for example, git pull or git log).",
+    )
+}
+
+pub fn invalid_parent() -> AwsError {
+    shown(
+        "InvalidParentCommitIdException",
+        "The parent commit ID is not valid. The commit ID cannot be empty, and must match the head commit ID for \
+         the branch of the repository where you want to add or update a file.",
+    )
+}
+
+pub fn no_parent() -> AwsError {
+    shown(
+        "ParentCommitDoesNotExistException",
+        "The parent commit ID is not valid because it does not exist. The specified parent commit ID does not \
+         exist in the specified branch of the repository.",
+    )
+}
+
+pub fn parent_outdated() -> AwsError {
+    shown(
+        "ParentCommitIdOutdatedException",
+        "The file could not be added because the provided parent commit ID is not the current tip of the \
+         specified branch. To view the full commit ID of the current head of the branch, use GetBranch.",
+    )
+}
+
+pub fn invalid_merge_option() -> AwsError {
+    shown(
+        "InvalidMergeOptionException",
+        "The specified merge option is not valid for this operation. Not all merge strategies are supported for \
+         all operations.",
+    )
+}
+
+pub fn concurrent() -> AwsError {
+    shown(
+        "ConcurrentReferenceUpdateException",
+        "The merge cannot be completed because the target branch has been modified. Another user might have \
+         modified the target branch while the merge was in progress. Wait a few minutes, and then try again.",
+    )
+}
+
 pub fn invalid_token() -> AwsError {
     shown(
         "InvalidContinuationTokenException",

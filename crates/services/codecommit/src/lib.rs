@@ -11,6 +11,7 @@ mod door;
 mod error;
 mod git;
 mod model;
+mod plan;
 mod sweep;
 
 #[cfg(test)]
@@ -69,7 +70,7 @@ impl Component for CodeCommit {
 
 /// Which operations are served, and how completely.
 fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
-    use api::{branches, repositories, tags};
+    use api::{branches, commits, differences, files, merges, repositories, tags};
     OperationTable::new(&SERVICE, codecommit)
         .wording(error::invalid)
         .partly(
@@ -108,6 +109,53 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
         .on(ops::GetBranch, branches::get_branch)
         .on(ops::CreateBranch, branches::create_branch)
         .on(ops::DeleteBranch, branches::delete_branch)
+        .takes_up_to(ops::CreateCommit, MAX_COMMIT_BYTES)
+        .takes_up_to(ops::PutFile, MAX_COMMIT_BYTES)
+        .on(ops::GetCommit, commits::get_commit)
+        .on(ops::BatchGetCommits, commits::batch_get_commits)
+        .on(ops::CreateCommit, commits::create_commit)
+        .on(ops::PutFile, files::put_file)
+        .on(ops::DeleteFile, files::delete_file)
+        .on(ops::GetFile, files::get_file)
+        .on(ops::GetFolder, files::get_folder)
+        .on(ops::GetBlob, files::get_blob)
+        .on(ops::GetDifferences, differences::get_differences)
+        .on(
+            ops::ListFileCommitHistory,
+            differences::list_file_commit_history,
+        )
+        .partly(
+            ops::GetMergeCommit,
+            merges::get_merge_commit,
+            "mergedCommitId is never told",
+        )
+        .on(ops::GetMergeOptions, merges::get_merge_options)
+        .partly(ops::GetMergeConflicts, merges::get_merge_conflicts, RENAMES)
+        .on(
+            ops::MergeBranchesByFastForward,
+            merges::merge_branches_by_fast_forward,
+        )
+        .partly(
+            ops::MergeBranchesBySquash,
+            merges::merge_branches_by_squash,
+            MERGES,
+        )
+        .partly(
+            ops::MergeBranchesByThreeWay,
+            merges::merge_branches_by_three_way,
+            MERGES,
+        )
+        .partly(
+            ops::CreateUnreferencedMergeCommit,
+            merges::create_unreferenced_merge_commit,
+            MERGES,
+        )
 }
+
+/// The files of a commit, 20 MiB together, as base64 in JSON.
+const MAX_COMMIT_BYTES: usize = 32 << 20;
+const RENAMES: &str = "a file that was renamed is one that went and one that came";
+const MERGES: &str =
+    "a file that was renamed is one that went and one that came; keepEmptyFolders has no effect";
 
 const ENCRYPTION: &str = "the key is kept and shown; what is on the disk is not encrypted with it";

@@ -1,12 +1,16 @@
 //! CodeCommit's handlers, a file for each resource.
 
 pub mod branches;
+pub mod commits;
+pub mod differences;
+pub mod files;
+pub mod merges;
 pub mod repositories;
 pub mod tags;
 
-use crate::error;
 use crate::git::names;
 use crate::model::Repository;
+use crate::{CodeCommit, error};
 use neargate_service::page::{Paged, page};
 use neargate_service::{AwsError, Ctx, Stored};
 
@@ -17,6 +21,22 @@ async fn repository(cx: &Ctx, name: &str) -> Result<Stored<Repository>, AwsError
     }
     let found = cx.db().get::<Repository>(&cx.scope, name).await?;
     found.ok_or_else(|| error::no_repository(name))
+}
+
+/// The commit that a caller calls so; the default branch's where he says nothing.
+async fn commit_of(
+    codecommit: &CodeCommit,
+    repository: &Repository,
+    specifier: Option<&str>,
+) -> Result<String, AwsError> {
+    let default = repository.default_branch.as_deref();
+    let specifier = match specifier.filter(|s| !s.is_empty()) {
+        None | Some("HEAD") => default.ok_or_else(error::no_commit)?,
+        Some(specifier) => specifier,
+    };
+    codecommit.git.ensure(&repository.id).await?;
+    let found = codecommit.git.resolve(&repository.id, specifier).await?;
+    found.ok_or_else(error::no_commit)
 }
 
 /// A page of what ascends by `key`.

@@ -5,7 +5,9 @@
 //! shell. What callers name comes behind `--end-of-options`, `--`, or over standard input.
 
 pub mod names;
+pub mod objects;
 pub mod references;
+pub mod write;
 
 use neargate_base::{DiskSpace, task};
 use std::ffi::OsStr;
@@ -120,6 +122,8 @@ impl Git {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            // A path is a path, whatever it looks like.
+            .env("GIT_LITERAL_PATHSPECS", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_DIR", self.path(id))
             .current_dir(&self.root)

@@ -1,4 +1,4 @@
-//! Which names callers may give: of repositories, references and objects. Pure.
+//! Which names callers may give: of repositories, references, objects and paths. Pure.
 
 /// `refs/heads/`.
 pub const HEADS: &str = "refs/heads/";
@@ -39,6 +39,16 @@ pub fn is_reference(name: &str) -> bool {
         && name.split('/').all(component)
 }
 
+/// A path within a tree, without the slash that callers may begin it with: `None` where it climbs, has empty
+/// parts, or is of git's own.
+pub fn path(given: &str) -> Option<&str> {
+    let path = given.strip_prefix('/').unwrap_or(given);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let good = |part: &str| !matches!(part, "" | "." | "..") && !part.eq_ignore_ascii_case(".git");
+    let is_good = !path.contains(['\0', '\n']) && path.len() <= 4096 && path.split('/').all(good);
+    is_good.then_some(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +69,24 @@ mod tests {
             "a//b", "@", "a@{1}", "a.", "a\nb",
         ] {
             assert!(!is_reference(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn paths() {
+        assert_eq!(path("/src/a b.rs"), Some("src/a b.rs"));
+        assert_eq!(path("docs/"), Some("docs"));
+        for bad in [
+            "",
+            "/",
+            "a/../b",
+            "./a",
+            "a//b",
+            ".git/config",
+            "a/.GIT",
+            "a\nb",
+        ] {
+            assert_eq!(path(bad), None, "{bad:?}");
         }
     }
 }

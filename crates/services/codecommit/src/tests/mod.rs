@@ -1,5 +1,6 @@
 //! CodeCommit's operations through their table, on repositories of real git.
 
+mod contents;
 mod repositories;
 
 use crate::CodeCommit;
