@@ -270,6 +270,9 @@ pub struct Config {
     /// What AWS's own build images are here, by their name (`aws/codebuild/standard:7.0`); `*` stands for all.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub build_images: BTreeMap<String, String>,
+    /// The images of database engines, by engine (`postgres`) or by engine and version (`postgres:16`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rds_images: BTreeMap<String, String>,
     /// Other registries to pull from.
     pub registries: Registries,
     /// Where mails go.
@@ -336,6 +339,7 @@ impl Default for Config {
             tls_authority: None,
             oidc_keys: BTreeMap::new(),
             build_images: BTreeMap::new(),
+            rds_images: BTreeMap::new(),
             file_systems: BTreeMap::new(),
             trusted_group: "neargate".into(),
             node_listen: None,
@@ -368,7 +372,7 @@ impl Default for Config {
 const SHORTEST_SETTLE: Duration = Duration::from_millis(500);
 const LONGEST_SETTLE: Duration = Duration::from_secs(3_600);
 
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 35] = [
     "listen",
     "data",
     "account",
@@ -381,6 +385,7 @@ const KEYS: [&str; 34] = [
     "tls_authority",
     "oidc_keys",
     "build_images",
+    "rds_images",
     "file_systems",
     "trusted_group",
     "node_listen",

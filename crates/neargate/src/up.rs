@@ -299,6 +299,7 @@ impl Host {
                 enforced: !config.is_development(),
                 oidc_keys: config.oidc_keys.clone(),
                 build_images: config.build_images.clone(),
+                rds_images: config.rds_images.clone(),
                 reach: config.reach(port),
             },
             new_state: config.new_state,

@@ -82,6 +82,8 @@ pub struct Settings {
     pub oidc_keys: BTreeMap<String, String>,
     /// What AWS's own images of CodeBuild (`aws/codebuild/standard:7.0`, or `*` for all) are here.
     pub build_images: BTreeMap<String, String>,
+    /// The images of database engines, by engine (`postgres`) or by engine and version (`postgres:16`).
+    pub rds_images: BTreeMap<String, String>,
     /// Which endpoints of customers are called ([`crate::outbound`]).
     pub reach: Reach,
 }
@@ -99,6 +101,7 @@ impl Settings {
             enforced: false,
             oidc_keys: BTreeMap::new(),
             build_images: BTreeMap::new(),
+            rds_images: BTreeMap::new(),
             reach: Reach::default(),
         }
     }

@@ -7,8 +7,10 @@
 //! events; whoever knows a name may describe them. Only services, which call in their own name
 //! ([`crate::identity::Kind::Service`]), may make one.
 
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, House, Scope};
 use crate::identity::Kind;
+use crate::sealing::Sealed;
+use neargate_base::{AccountId, Secret};
 
 /// What names of clusters and of task definition families begin with.
 pub const PREFIX: &str = "neargate-managed-";
@@ -26,4 +28,58 @@ pub fn is_managed(name: &str) -> bool {
 /// Whether who calls may make a cluster or a task definition of this name.
 pub fn may_make(cx: &Ctx, name: &str) -> bool {
     !is_managed(name) || cx.principal.kind == Kind::Service
+}
+
+/// What `valueFrom` of a secret begins with that is no name of a secret but the secret itself, sealed.
+const SEALED: &str = "neargate-sealed:";
+
+/// A secret that a managed task is given as it is: sealed under the installation's root key, as `valueFrom`
+/// of a container's secrets. It opens for tasks of this family alone.
+pub fn seal(house: &House, scope: &Scope, family: &str, plain: &str) -> String {
+    let sealed = house
+        .root_key
+        .seal(&context(scope, family), plain.as_bytes());
+    format!("{SEALED}{}", String::from(sealed))
+}
+
+/// What was sealed for tasks of this family; `None` where it was not, or where the family is no managed one.
+pub fn open(house: &House, scope: &Scope, family: &str, sealed: &str) -> Option<Secret<String>> {
+    let text = sealed.strip_prefix(SEALED)?.to_owned();
+    if !is_managed(family) {
+        return None;
+    }
+    let sealed = Sealed::try_from(text).ok()?;
+    let plain = house.root_key.open(&context(scope, family), &sealed)?;
+    String::from_utf8(plain).ok().map(Secret::new)
+}
+
+/// Is this a secret itself, and no name of one?
+pub fn is_sealed(value_from: &str) -> bool {
+    value_from.starts_with(SEALED)
+}
+
+fn context(scope: &Scope, family: &str) -> String {
+    format!("managed/{}/{}/{family}", scope.account, scope.region)
+}
+
+/// The account of what services keep for themselves and show to no customer, as the hosted zones of their
+/// endpoints are Amazon's own.
+///
+/// # Panics
+/// Never: the text is an account.
+pub fn account() -> AccountId {
+    "999999999999".parse().expect("twelve digits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_managed_families_have_sealed_secrets() {
+        assert!(is_sealed("neargate-sealed:AAAA"));
+        assert!(!is_sealed("arn:aws:ssm:us-east-1:000000000000:parameter/a"));
+        assert!(is_managed(&format!("{}-db", cluster("rds"))));
+        assert_eq!(account().as_str(), "999999999999");
+    }
 }

@@ -9,7 +9,7 @@ use neargate_api_secretsmanager as secretsmanager;
 use neargate_api_ssm as ssm;
 use neargate_base::{Region, Secret};
 use neargate_domain::{Assignment, ContainerSecrets, ContainerSpec, SecretVariable, TaskSecrets};
-use neargate_service::{AwsError, Caller, Fault, House, Scope};
+use neargate_service::{AwsError, Caller, Fault, House, Scope, managed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
     };
     let mut sources: BTreeMap<&str, Source> = BTreeMap::new();
     let named = task.containers.iter().flat_map(named);
-    for (_, value_from) in named {
+    for (_, value_from) in named.filter(|(_, from)| !managed::is_sealed(from)) {
         let source = Source::parse(value_from, &task.account, &task.region);
         let source = source.map_err(|why| Unread::Missing(secrets::of_secret(&why)))?;
         sources.insert(value_from, source);
@@ -52,11 +52,20 @@ pub async fn read(house: &Arc<House>, task: &Assignment) -> Result<TaskSecrets, 
     for container in &task.containers {
         let mut own = ContainerSecrets::default();
         for (name, value_from) in &container.secrets {
+            if managed::is_sealed(value_from) {
+                own.environment
+                    .push(variable(name, reader.sealed(value_from)?));
+                continue;
+            }
             let value = reader.value(&sources[value_from.as_str()], &parameters, &mut texts);
             own.environment.push(variable(name, value.await?));
         }
         for (name, value_from) in &container.log_secrets {
-            let value = reader.value(&sources[value_from.as_str()], &parameters, &mut texts);
+            let Some(source) = sources.get(value_from.as_str()) else {
+                let why = secrets::of_secret("a log option cannot be sealed");
+                return Err(Unread::Missing(why));
+            };
+            let value = reader.value(source, &parameters, &mut texts);
             own.log_options.push(variable(name, value.await?));
         }
         if let Some(arn) = router_config(container) {
@@ -169,6 +178,13 @@ impl Reader<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// What a service sealed for a task of its own.
+    fn sealed(&self, value_from: &str) -> Result<Secret<String>, Unread> {
+        let scope = self.scope(&self.task.region);
+        let opened = managed::open(self.house, &scope, &self.task.family, value_from);
+        opened.ok_or_else(|| Unread::Missing(secrets::of_secret("it was sealed for another task")))
     }
 
     /// What of the source is wanted.
