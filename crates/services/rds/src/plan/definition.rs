@@ -22,7 +22,7 @@ pub const CONTAINER: &str = "engine";
 /// A volume without the mark was never answered from: making the database did not come to its end, so it is
 /// made anew. The health check sets the mark, and only a healthy engine is available.
 const BEGIN: &str = r#"set -eu
-if [ ! -e "$VOLUME/initialized" ]; then find "$VOLUME" -mindepth 1 -delete; fi
+if [ ! -e "$VOLUME/initialized" ]; then rm -rf "$VOLUME"/* "$VOLUME"/.[!.]* "$VOLUME"/..?*; fi
 "#;
 
 /// A new password is set before anybody can connect: in the single-user mode.
@@ -58,13 +58,13 @@ exec docker-entrypoint.sh "$SERVER" "$@"
 "#;
 
 const COPY: &str = r#"set -eu
-find "$VOLUME" -mindepth 1 -delete
+rm -rf "$VOLUME"/* "$VOLUME"/.[!.]* "$VOLUME"/..?*
 cp -a "$FROM/." "$VOLUME/"
 sync
 "#;
 
 const ERASE: &str = r#"set -eu
-find "$VOLUME" -mindepth 1 -delete
+rm -rf "$VOLUME"/* "$VOLUME"/.[!.]* "$VOLUME"/..?*
 "#;
 
 /// The mark is on the disk before anybody is told that the instance is available.

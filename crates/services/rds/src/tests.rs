@@ -1,1 +1,0 @@
-//! Operations through their table.
