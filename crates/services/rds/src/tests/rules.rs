@@ -3,10 +3,13 @@
 use super::{place, wanted};
 use neargate_api_rds::{self as api, ops};
 
+/// What is wrong with a request.
+type Change = fn(&mut api::CreateDBInstanceInput);
+
 #[tokio::test]
 async fn what_an_instance_may_not_be() {
     let place = place();
-    let changes: [(&str, fn(&mut api::CreateDBInstanceInput)); 14] = [
+    let changes: [(&str, Change); 14] = [
         ("InvalidParameterValue", |i| {
             i.db_instance_identifier = "1a".into()
         }),
