@@ -1,18 +1,19 @@
 //! `cargo xtask floors`: a crate depends on lower floors only, never sideways.
 //!
 //! The floors are those of ARCHITECTURE.md. Within floor 1, the crates of `api` stand on `wire`; `node` and
-//! `edge` see `base`, `domain` and `blob` at most, so that they cannot link the API or the store.
+//! `edge` see `base`, `domain` and `blob` at most (`node` sees `build` besides), so that they cannot link the API or the store.
 
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::path::Path;
 
 /// Each crate that is neither generated nor a service, and its floor.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("base", 0),
     ("wire", 1),
     ("store", 1),
     ("blob", 1),
+    ("build", 1),
     ("domain", 1),
     ("policy", 1),
     ("service", 2),
@@ -29,7 +30,7 @@ const API: u8 = 1;
 /// The floor of `crates/services`.
 const SERVICES: u8 = 3;
 
-/// All that `node` and `edge` may see.
+/// All that `node` and `edge` may see; `node` sees `build` as well, which sees no more itself.
 const APART: [&str; 3] = ["base", "domain", "blob"];
 
 /// The house in which services are tested: it stands on `service`, and only tests stand on it.
@@ -75,7 +76,8 @@ impl Floor {
         match self.name.as_str() {
             _ if other.name == TESTKIT => in_tests && self.floor >= other.floor,
             TESTKIT if other.name == "service" => true,
-            "node" | "edge" => APART.contains(&other.name.as_str()),
+            "node" if other.name == "build" => true,
+            "node" | "edge" | "build" => APART.contains(&other.name.as_str()),
             "domain" => other.name == "base",
             // The list of all services names the crate of each.
             "api" if other.is_api() => true,

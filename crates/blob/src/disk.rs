@@ -149,6 +149,13 @@ impl Blobs {
         blocking(move || blobs.put_now(&bytes, expected)).await
     }
 
+    /// Move a complete local file of this size in, durably. Whoever wrote it has hashed it on the way: it
+    /// is not read again. Blocking; `from` is on this store's file system.
+    pub fn take(&self, from: &Path, digest: &Digest, size_bytes: u64) -> Result<Stored, BlobError> {
+        let file = File::open(from).map_err(|e| BlobError::io(from, e))?;
+        self.settle(from, &file, *digest, size_bytes)
+    }
+
     fn put_now(&self, bytes: &[u8], expected: Option<Digest>) -> Result<Stored, BlobError> {
         let actual = Digest::of(bytes);
         if let Some(expected) = expected.filter(|e| *e != actual) {

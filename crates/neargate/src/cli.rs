@@ -2,6 +2,7 @@
 
 use crate::client;
 use crate::commands::authority::Authority;
+use crate::commands::build::Build;
 use crate::commands::mail::Mail;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
@@ -60,6 +61,9 @@ enum Command {
     Top(Top),
     Exec(Exec),
     Deploy(Deploy),
+    Build(Build),
+    #[command(hide = true)]
+    Builder(crate::builder::Serve),
     Instance(Instance),
     Spot(Spot),
     Publish(Publish),
@@ -125,6 +129,8 @@ pub fn run() -> ExitCode {
         Command::Top(top) => return command(top.run()),
         Command::Exec(exec) => return command(exec.run()),
         Command::Deploy(deploy) => return command(deploy.run()),
+        Command::Build(build) => return command(build.run()),
+        Command::Builder(serve) => crate::builder::main(serve).map_err(failed),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
         Command::Publish(publish) => return command(publish.run()),

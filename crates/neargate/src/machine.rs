@@ -11,7 +11,9 @@ use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Cidr, NodeKind};
 use neargate_edge::process::Keeper;
 use neargate_node::about;
-use neargate_node::agent::{Agent, AgentConfig, DiskGuard, InstanceNetworks, Served, TaskEndpoint};
+use neargate_node::agent::{
+    Agent, AgentConfig, Builders, DiskGuard, InstanceNetworks, Served, TaskEndpoint,
+};
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
 use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
@@ -130,6 +132,10 @@ impl Machine {
             .context("cannot keep the key of the task endpoint")?;
         agent.task_endpoint = Some(Arc::clone(&task_endpoint));
         agent.api_url = setup.api_url;
+        agent.builders = Some(Builders {
+            exe: std::env::current_exe().context("cannot find this program")?,
+            cgroup_name: setup.installation.to_owned(),
+        });
         let tasks_served = edge::serve_tasks(Arc::clone(&task_endpoint), &run_dir);
         let node = agent.node_id.clone();
         let upstream = setup.upstream;

@@ -5,6 +5,7 @@
 mod view;
 
 mod allocator;
+mod builder;
 mod cli;
 mod client;
 mod commands;

@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod agent;
+pub mod build;
 pub mod capability;
 pub mod cgroup;
 pub mod image;

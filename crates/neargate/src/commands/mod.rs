@@ -1,6 +1,7 @@
 //! The commands for people: each talks to a running Neargate as any AWS client does.
 
 pub mod authority;
+pub mod build;
 pub mod deploy;
 pub mod events;
 pub mod exec;

@@ -41,6 +41,7 @@ pub struct Shared {
     pub endpoint: Arc<TaskEndpoint>,
     /// Where tasks find AWS's services, unless their names lead there.
     pub api_url: Option<String>,
+    pub builders: Option<super::builder::Builders>,
     pub upstream: Arc<dyn Upstream>,
     pub images: Arc<dyn Pull>,
     pub network: Arc<dyn Plumb>,

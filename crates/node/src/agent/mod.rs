@@ -11,6 +11,7 @@
 //! its [`ledger`], adopts what still runs and goes on by the same path.
 
 mod binding;
+mod builder;
 mod command;
 mod disk_guard;
 mod driver;
@@ -35,6 +36,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use self::builder::Builders;
 pub use self::disk_guard::DiskGuard;
 pub use self::endpoint::{At, Served, TaskEndpoint};
 pub use self::instance::InstanceNetworks;
@@ -89,6 +91,8 @@ pub struct AgentConfig {
     pub task_endpoint: Option<Arc<TaskEndpoint>>,
     /// Where tasks find AWS's services (`AWS_ENDPOINT_URL`); `None`: where their names lead.
     pub api_url: Option<String>,
+    /// How containers that ask for a builder get one; `None`: they do not.
+    pub builders: Option<Builders>,
 }
 
 impl AgentConfig {
@@ -108,6 +112,7 @@ impl AgentConfig {
             file_systems: FileSystems::default(),
             task_endpoint: None,
             api_url: None,
+            builders: None,
         }
     }
 }
@@ -185,6 +190,7 @@ impl Agent {
             node: config.node_id.as_str().into(),
             endpoint,
             api_url: config.api_url,
+            builders: config.builders,
             upstream,
             images,
             network,

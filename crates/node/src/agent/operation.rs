@@ -1,6 +1,7 @@
 //! Carrying out one action: the I/O, and which event tells of its outcome. Each is idempotent
 //! and decides nothing but to try again while the control plane is away.
 
+use super::builder;
 use super::command;
 use super::driver::{Message, Sender, Shared};
 use super::firelens;
@@ -362,6 +363,11 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
             }
             Err(message) => return Some(Event::StartFailed(i, message).into()),
         }
+    }
+    if builder::is_wanted(spec)
+        && let Err(message) = builder::share(&shared, &task, &joined, &mut config).await
+    {
+        return Some(Event::StartFailed(i, message).into());
     }
     let _permit = shared.starts.acquire().await.expect("never closed");
     let started = tokio::time::timeout(START_LIMIT, shared.runtime.start(&config)).await;

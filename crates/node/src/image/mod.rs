@@ -17,6 +17,7 @@
 
 mod collect;
 mod error;
+mod fetch;
 mod flight;
 mod images;
 mod layer;
@@ -24,6 +25,7 @@ mod manifest;
 mod name;
 mod options;
 mod pull;
+mod push;
 mod record;
 mod registry;
 mod shown;

@@ -74,7 +74,7 @@ impl Tokens {
         if let Some(service) = parameters.get("service") {
             url.query_pairs_mut().append_pair("service", service);
         }
-        let scope = format!("repository:{}:pull", place.repository);
+        let scope = format!("repository:{}:{}", place.repository, place.actions());
         url.query_pairs_mut().append_pair("scope", &scope);
         let text = url.to_string();
         let mut request = client.get(url);

@@ -6,6 +6,7 @@
 mod auth;
 mod failure;
 mod place;
+mod push;
 mod reach;
 mod stream;
 

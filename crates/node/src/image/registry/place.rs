@@ -15,6 +15,8 @@ pub(in crate::image) struct Place {
     pub(super) loopback: bool,
     /// As whom it is asked.
     pub(super) login: Option<Login>,
+    /// It is written to as well.
+    pub(super) writes: bool,
 }
 
 /// Tokens are somebody's: what one is shown, another is not.
@@ -46,6 +48,7 @@ impl Place {
             repository: reference.path.clone(),
             loopback: is_loopback(host),
             login: None,
+            writes: false,
         };
         let mirrors = config.mirrors.get(&reference.domain).into_iter().flatten();
         (
@@ -73,6 +76,7 @@ impl Place {
             },
             loopback: is_loopback(host),
             login: None,
+            writes: false,
         }
     }
 
@@ -81,6 +85,22 @@ impl Place {
         Place {
             login: login.cloned().map(Login),
             ..self
+        }
+    }
+
+    /// The same, to be written to.
+    pub(super) fn to_push(self) -> Place {
+        Place {
+            writes: true,
+            ..self
+        }
+    }
+
+    /// What a token is asked for.
+    pub(super) fn actions(&self) -> &'static str {
+        match self.writes {
+            true => "pull,push",
+            false => "pull",
         }
     }
 
