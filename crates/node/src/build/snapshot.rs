@@ -27,8 +27,6 @@ pub(super) struct Snapshot {
     pub layer: Sealing,
     /// When it was made.
     pub created: String,
-    /// It was known before.
-    pub was_known: bool,
 }
 
 /// `snapshot.json`
@@ -62,7 +60,6 @@ impl Builder {
                 .boxed()
                 .shared(),
             created: record.created,
-            was_known: true,
         })
     }
 
@@ -97,7 +94,6 @@ impl Builder {
             fs: dir.join("fs"),
             layer: layer.boxed().shared(),
             created,
-            was_known: false,
         })
     }
 

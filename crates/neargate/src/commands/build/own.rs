@@ -60,8 +60,8 @@ impl Own {
     pub async fn make_repository(&self, name: &str) -> Result<()> {
         let own = own_image(&self.settings, name);
         let own = own
-            .context("another registry")?
-            .context("no name of an image")?;
+            .and_then(Result::ok)
+            .context("no name of an image of ours")?;
         let client = self.client.in_region(own.place.scope.region.as_str());
         let input = ecr::CreateRepositoryInput {
             repository_name: own.place.repository,
