@@ -137,6 +137,11 @@ pub(super) fn open_in(root: &OwnedFd, path: &str, flags: OFlags) -> io::Result<O
         path => path,
     };
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    // openat2 refuses more beside a path alone.
+    let more = match flags.contains(OFlags::PATH) {
+        true => OFlags::CLOEXEC,
+        false => OFlags::CLOEXEC | OFlags::NOCTTY,
+    };
+    let flags = flags | more;
     Ok(openat2(root, path, flags, Mode::empty(), resolve)?)
 }

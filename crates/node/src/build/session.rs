@@ -104,6 +104,10 @@ impl Session {
             1 + instructions.iter().filter(|i| is_step(i)).count()
         };
         self.of = needed.iter().map(steps).sum();
+        // In their order: what a stage needs comes before it.
+        for index in needed {
+            self.stage(index).await?;
+        }
         let state = self.stage(target).await?;
         self.finish(state).await
     }

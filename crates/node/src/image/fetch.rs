@@ -7,7 +7,7 @@ use super::manifest::{self, Content, Descriptor};
 use super::name::{InvalidName, Reference};
 use super::source::{ContentSource, OwnBlobs, own};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use neargate_blob::{Blobs, Digest};
 use neargate_domain::RegistryLogin;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ impl Images {
                 earlier.cancel().await?;
             }
             let mut upload = blobs.begin(&id).await?;
-            upload.append(pieces).await?;
+            upload.append(pieces.fuse()).await?;
             upload.finish(Some(&layer.digest)).await
         };
         let ((), stored) = tokio::join!(flow, stored);

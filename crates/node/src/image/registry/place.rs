@@ -89,7 +89,7 @@ impl Place {
     }
 
     /// The same, to be written to.
-    pub(super) fn to_push(self) -> Place {
+    pub(super) fn for_writing(self) -> Place {
         Place {
             writes: true,
             ..self

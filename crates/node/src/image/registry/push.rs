@@ -43,7 +43,7 @@ impl Registry {
         login: Option<&RegistryLogin>,
     ) -> Place {
         let (_, itself) = Place::of(reference, &self.config);
-        itself.asked_as(login).to_push()
+        itself.asked_as(login).for_writing()
     }
 
     pub(in crate::image) async fn has_blob(
