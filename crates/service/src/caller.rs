@@ -126,7 +126,20 @@ impl Caller {
                 };
                 authority::authorize(&cx, &from, &**table, operation, &input).await?;
             }
-            By::Role(_) | By::Service(_) => {}
+            By::Principal(principal) if house.settings.enforced => {
+                let session = Ctx {
+                    principal: principal.clone(),
+                    ..cx.clone()
+                };
+                if session.is_bounded() {
+                    let from = Circumstances {
+                        secure: true,
+                        ..Circumstances::default()
+                    };
+                    authority::authorize(&session, &from, &**table, operation, &input).await?;
+                }
+            }
+            By::Role(_) | By::Service(_) | By::Principal(_) => {}
         }
         let output = table.call(cx, operation, input).await?;
         Ok(match operation.output {
@@ -170,6 +183,8 @@ pub enum By<'a> {
     Role(&'a str),
     /// A service's own: the resource's policy does.
     Service(&'a Sender),
+    /// Whoever asked for it earlier: his policies say whether he may.
+    Principal(&'a Principal),
 }
 
 impl<'a> By<'a> {
@@ -177,6 +192,7 @@ impl<'a> By<'a> {
         match self {
             By::Role(role) => role,
             By::Service(sender) => sender.service,
+            By::Principal(principal) => &principal.arn,
         }
     }
 }

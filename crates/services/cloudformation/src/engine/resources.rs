@@ -1,0 +1,674 @@
+//! What a round does with a resource. Each step writes what it begins before it calls, and what came of it after.
+
+use super::plan::{Step, Whole};
+use super::provision::{Provider, changed};
+use super::reason::Problem;
+use super::scene::{Desired, REFERENCE, Scene};
+use super::{Engine, Said, resource_key};
+use crate::model::{Made, Phase, StackResource, Stage};
+use crate::types::{self, Kind};
+use neargate_service::AwsError;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long what is still in use is asked to go.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+impl Engine {
+    /// Answers whether there may be more to do at once.
+    pub(super) async fn carry_out(&self, scene: &Scene, step: Step) -> Result<bool, AwsError> {
+        match step {
+            Step::Begin(name) => self.begin(scene, &name).await,
+            Step::Continue(name) => self.go_on(scene, &name).await,
+            Step::Cancel(name) => self.cancel(scene, &name).await,
+            Step::Revert(name) => self.revert(scene, &name).await,
+            Step::Delete(name, whole) => self.delete(scene, &name, whole).await,
+            Step::Finish => self.finish(scene).await,
+            Step::Fail(why) => self.fail(scene, &why).await,
+        }
+    }
+
+    pub(super) fn provider<'a>(
+        &'a self,
+        scene: &'a Scene,
+        arn: &'a str,
+        r: &'a StackResource,
+    ) -> Provider<'a> {
+        Provider {
+            house: &self.house,
+            scope: &scene.scope,
+            role: scene.stack.role_arn.as_deref(),
+            asker: &scene.operation.asker,
+            stack_name: &scene.stack.name,
+            stack_arn: arn,
+            logical_id: &r.logical_id,
+            token: &r.token,
+        }
+    }
+
+    /// Writes a record, and an event of its status when that is to be told.
+    async fn save(
+        &self,
+        scene: &Scene,
+        resource: &StackResource,
+        tell: bool,
+    ) -> Result<(), AwsError> {
+        let key = resource_key(&scene.scope, &scene.stack, &resource.logical_id);
+        let mut tx = self.house.db.tx().put(key, resource);
+        if tell {
+            let made = resource.next.as_ref().or(resource.now.as_ref());
+            let (key, event) = self.event(
+                &scene.scope,
+                &scene.stack,
+                Said {
+                    logical_id: &resource.logical_id,
+                    physical_id: made.map_or("", |m| &m.physical_id),
+                    kind: made.map_or("", |m| &m.kind),
+                    status: &resource.status,
+                    reason: resource.reason.as_deref(),
+                    properties: made.map(|m| &m.properties),
+                },
+            );
+            tx = tx.put(key, &event);
+        }
+        tx.commit().await.map(drop)
+    }
+
+    async fn begin(&self, scene: &Scene, name: &str) -> Result<bool, AwsError> {
+        let Some(declared) = scene.template.resource(name) else {
+            return Ok(false);
+        };
+        let had = scene.resources.get(name).map(|r| &r.value);
+        let depends_on = scene.dependencies.get(name).into_iter().flatten();
+        let mut resource = StackResource {
+            logical_id: name.to_owned(),
+            status: String::new(),
+            reason: None,
+            at: self.house.now(),
+            operation: scene.operation.id.clone(),
+            stage: Stage::Calling,
+            token: self.house.rng.uuid(),
+            now: had.and_then(|r| r.now.clone()),
+            next: None,
+            before: None,
+            doomed: had.map(left_over).unwrap_or_default(),
+            depends_on: depends_on.cloned().collect(),
+            metadata: None,
+            failing_since: None,
+        };
+        let desired = match scene.desired(name, declared) {
+            Ok(desired) => desired,
+            Err(why) => {
+                resource.next = Some(Made {
+                    kind: declared.kind.clone(),
+                    ..Made::default()
+                });
+                return self.failed(scene, resource, Problem::new(why)).await;
+            }
+        };
+        resource.metadata.clone_from(&desired.metadata);
+        let Some(kind) = types::kind(&desired.kind) else {
+            let why = format!(
+                "Template format error: Unrecognized resource types: [{}]",
+                desired.kind
+            );
+            return self.failed(scene, resource, Problem::new(why)).await;
+        };
+        if let Err(why) = check(kind, &desired) {
+            resource.next = Some(Made {
+                kind: desired.kind,
+                properties: desired.properties,
+                ..Made::default()
+            });
+            return self.failed(scene, resource, Problem::new(why)).await;
+        }
+        let mut next = Made {
+            kind: desired.kind.clone(),
+            properties: desired.properties.clone(),
+            policy: desired.deletion_policy.clone(),
+            ..Made::default()
+        };
+        let Some(now) = resource.now.clone() else {
+            return self.make(scene, resource, kind, next).await;
+        };
+        let differing = changed(&now.properties, &next.properties);
+        if now.kind == next.kind && differing.is_empty() {
+            // Nothing is called; its policy may be another.
+            let kept = Made {
+                policy: next.policy,
+                ..now
+            };
+            resource.status = had.map(|r| r.status.clone()).unwrap_or_default();
+            resource.at = had.map_or(resource.at, |r| r.at);
+            resource.token = had.map(|r| r.token.clone()).unwrap_or_default();
+            resource.now = Some(kept);
+            resource.stage = Stage::Done;
+            self.save(scene, &resource, false).await?;
+            return Ok(true);
+        }
+        resource.before = Some(now.clone());
+        if now.kind != next.kind || differing.iter().any(|p| kind.replaces(p)) {
+            resource.reason = Some("Requested update requires the creation of a new physical resource; hence creating one.".into());
+            let doomed = Made {
+                policy: desired.replace_policy,
+                ..now
+            };
+            // What it was stays until the whole update is done; `make` puts it among what is to go.
+            resource.doomed.push(doomed);
+            return self.make(scene, resource, kind, next).await;
+        }
+        next.physical_id.clone_from(&now.physical_id);
+        next.attributes.clone_from(&now.attributes);
+        next.name.clone_from(&now.name);
+        if let Some(property) = differing.iter().find(|p| !kind.can_change(p)) {
+            resource.next = Some(next);
+            let why = format!(
+                "Neargate cannot change the property {property} of {} in place yet",
+                desired.kind
+            );
+            return self.failed(scene, resource, Problem::new(why)).await;
+        }
+        resource.next = Some(next);
+        resource.status = "UPDATE_IN_PROGRESS".into();
+        self.save(scene, &resource, true).await?;
+        self.change(scene, resource, kind).await
+    }
+
+    /// Makes something new.
+    async fn make(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        kind: &Kind,
+        mut next: Made,
+    ) -> Result<bool, AwsError> {
+        let verb = if resource.before.is_some() {
+            "UPDATE"
+        } else {
+            "CREATE"
+        };
+        resource.status = format!("{verb}_IN_PROGRESS");
+        if let Some(naming) = &kind.name
+            && next.properties.get(&naming.property).is_none()
+        {
+            let arn = scene.arn();
+            let provider = self.provider(scene, &arn, &resource);
+            next.name = Some(provider.name(naming.most, naming.lower, &naming.prefix));
+        }
+        resource.next = Some(next);
+        self.save(scene, &resource, true).await?;
+        self.create(scene, resource, kind, false).await
+    }
+
+    async fn create(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        kind: &Kind,
+        again: bool,
+    ) -> Result<bool, AwsError> {
+        let arn = scene.arn();
+        let Some(mut next) = resource.next.clone() else {
+            return Ok(false);
+        };
+        if next.physical_id.is_empty() {
+            let provider = self.provider(scene, &arn, &resource);
+            if let Err(problem) = provider.create(kind, &mut next, again).await {
+                return self.stumbled(scene, resource, problem).await;
+            }
+            resource.next = Some(next.clone());
+            if resource.status == "CREATE_IN_PROGRESS" {
+                resource.reason = Some("Resource creation Initiated".into());
+            }
+            self.save(scene, &resource, true).await?;
+        }
+        let provider = self.provider(scene, &arn, &resource);
+        if let Err(problem) = provider.create_rest(kind, &next).await {
+            return self.stumbled(scene, resource, problem).await;
+        }
+        self.settle(scene, resource, kind).await
+    }
+
+    /// From what it is to what it should be, in place.
+    async fn change(
+        &self,
+        scene: &Scene,
+        resource: StackResource,
+        kind: &Kind,
+    ) -> Result<bool, AwsError> {
+        let arn = scene.arn();
+        let (Some(now), Some(next)) = (&resource.now, &resource.next) else {
+            return Ok(false);
+        };
+        let provider = self.provider(scene, &arn, &resource);
+        match provider.update(kind, now, next).await {
+            Ok(()) => self.settle(scene, resource, kind).await,
+            Err(problem) => self.stumbled(scene, resource, problem).await,
+        }
+    }
+
+    /// The calls are made: is it there as it should be?
+    async fn settle(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        kind: &Kind,
+    ) -> Result<bool, AwsError> {
+        let arn = scene.arn();
+        let Some(mut next) = resource.next.clone() else {
+            return Ok(false);
+        };
+        let is_first = resource.stage == Stage::Calling;
+        resource.stage = Stage::Settling;
+        let provider = self.provider(scene, &arn, &resource);
+        match provider.settled(kind, &next).await {
+            Ok(None) => {
+                if is_first || resource.failing_since.take().is_some() {
+                    self.save(scene, &resource, false).await?;
+                }
+                Ok(false)
+            }
+            Ok(Some(attributes)) => {
+                next.attributes = attributes;
+                let reference = provider.reference(kind, &next);
+                if reference != json!(next.physical_id)
+                    && let Value::Object(map) = &mut next.attributes
+                {
+                    map.insert(REFERENCE.to_owned(), reference);
+                }
+                resource.now = Some(next);
+                resource.next = None;
+                resource.stage = Stage::Done;
+                resource.reason = None;
+                resource.failing_since = None;
+                resource.at = self.house.now();
+                resource.status = resource.status.replace("_IN_PROGRESS", "_COMPLETE");
+                self.save(scene, &resource, true).await?;
+                Ok(true)
+            }
+            Err(problem) => self.stumbled(scene, resource, problem).await,
+        }
+    }
+
+    /// What passes is tried again for a while; everything else has failed.
+    async fn stumbled(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        problem: Problem,
+    ) -> Result<bool, AwsError> {
+        let now = self.house.now();
+        if problem.is_passing && now < resource.failing_since.unwrap_or(now) + PATIENCE {
+            if resource.failing_since.is_none() {
+                resource.failing_since = Some(now);
+                self.save(scene, &resource, false).await?;
+            }
+            return Ok(false);
+        }
+        self.failed(scene, resource, problem).await
+    }
+
+    async fn failed(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        problem: Problem,
+    ) -> Result<bool, AwsError> {
+        let verb = if resource.before.is_some() || resource.now.is_some() {
+            "UPDATE"
+        } else {
+            "CREATE"
+        };
+        resource.status = format!("{verb}_FAILED");
+        resource.reason = Some(problem.reason);
+        resource.stage = Stage::Failed;
+        resource.failing_since = None;
+        resource.at = self.house.now();
+        self.save(scene, &resource, true).await?;
+        Ok(true)
+    }
+
+    async fn go_on(&self, scene: &Scene, name: &str) -> Result<bool, AwsError> {
+        let Some(resource) = scene.resources.get(name).map(|r| r.value.clone()) else {
+            return Ok(false);
+        };
+        let Some(kind) = resource
+            .next
+            .as_ref()
+            .and_then(|made| types::kind(&made.kind))
+        else {
+            return self
+                .failed(scene, resource, Problem::internal("its type is not known"))
+                .await;
+        };
+        let in_place = match (&resource.now, &resource.next) {
+            (Some(now), Some(next)) => now.physical_id == next.physical_id,
+            _ => false,
+        };
+        match resource.stage {
+            Stage::Settling => self.settle(scene, resource, kind).await,
+            _ if in_place => self.change(scene, resource, kind).await,
+            _ => self.create(scene, resource, kind, true).await,
+        }
+    }
+
+    /// Something else has failed. What a call that was cut short has made is found, to be taken away.
+    async fn cancel(&self, scene: &Scene, name: &str) -> Result<bool, AwsError> {
+        let Some(mut resource) = scene.resources.get(name).map(|r| r.value.clone()) else {
+            return Ok(false);
+        };
+        let verb = if resource.before.is_some() {
+            "UPDATE"
+        } else {
+            "CREATE"
+        };
+        let noun = if resource.before.is_some() {
+            "update"
+        } else {
+            "creation"
+        };
+        if let Some(mut next) = resource.next.clone().filter(|n| n.physical_id.is_empty())
+            && let Some(kind) = types::kind(&next.kind)
+        {
+            let arn = scene.arn();
+            if let Ok(Some(id)) = self
+                .provider(scene, &arn, &resource)
+                .lost(kind, &next)
+                .await
+            {
+                next.physical_id = id;
+                resource.next = Some(next);
+            }
+        }
+        resource.status = format!("{verb}_FAILED");
+        resource.reason = Some(format!("Resource {noun} cancelled"));
+        resource.stage = Stage::Failed;
+        resource.at = self.house.now();
+        self.save(scene, &resource, true).await?;
+        Ok(true)
+    }
+
+    /// Makes it what it was before the update that failed.
+    async fn revert(&self, scene: &Scene, name: &str) -> Result<bool, AwsError> {
+        let Some(mut resource) = scene.resources.get(name).map(|r| r.value.clone()) else {
+            return Ok(false);
+        };
+        let Some(before) = resource.before.take() else {
+            return Ok(false);
+        };
+        let is_at = resource.next.take().or_else(|| resource.now.clone());
+        resource.operation.clone_from(&scene.operation.id);
+        resource.reason = None;
+        resource.at = self.house.now();
+        resource.failing_since = None;
+        resource
+            .doomed
+            .retain(|made| made.physical_id != before.physical_id);
+        resource.status = "UPDATE_IN_PROGRESS".into();
+        match is_at {
+            Some(other) if other.physical_id != before.physical_id => {
+                // It was replaced: what it was is still there.
+                if !other.physical_id.is_empty() {
+                    resource.doomed.push(Made {
+                        policy: "Delete".into(),
+                        ..other
+                    });
+                }
+                resource.now = Some(before);
+                resource.stage = Stage::Done;
+                resource.status = "UPDATE_COMPLETE".into();
+                self.save(scene, &resource, true).await?;
+                Ok(true)
+            }
+            is_at => {
+                let Some(kind) = types::kind(&before.kind) else {
+                    return Ok(false);
+                };
+                resource.now = is_at;
+                resource.next = Some(before);
+                resource.stage = Stage::Calling;
+                self.save(scene, &resource, true).await?;
+                self.change(scene, resource, kind).await
+            }
+        }
+    }
+
+    async fn delete(&self, scene: &Scene, name: &str, whole: Whole) -> Result<bool, AwsError> {
+        let Some(mut resource) = scene.resources.get(name).map(|r| r.value.clone()) else {
+            return Ok(false);
+        };
+        let is_rollback = scene.operation.phase == Phase::RollBackCreate;
+        if whole == Whole::All {
+            // What was being made when something failed goes as well.
+            let made = [resource.next.take(), resource.now.take()];
+            for made in made
+                .into_iter()
+                .flatten()
+                .filter(|made| !made.physical_id.is_empty())
+            {
+                let is_known = resource
+                    .doomed
+                    .iter()
+                    .any(|d| d.physical_id == made.physical_id);
+                if !is_known {
+                    resource.doomed.push(made);
+                }
+            }
+        }
+        let is_over = scene.operation.phase == Phase::Delete || is_rollback;
+        let Some(made) = resource.doomed.last().cloned() else {
+            return self.gone(scene, resource, whole, is_over).await;
+        };
+        let is_kept = match made.policy.as_str() {
+            "Retain" => true,
+            "RetainExceptOnCreate" => !is_rollback,
+            // A snapshot is nothing that can be made here: what would be lost is kept.
+            "Snapshot" => !is_rollback,
+            _ => false,
+        };
+        let told = Told { made: &made, whole };
+        if is_kept || scene.operation.retain.contains(&resource.logical_id) {
+            resource.doomed.pop();
+            self.tell(scene, &mut resource, &told, "DELETE_SKIPPED", None)
+                .await?;
+            return Ok(true);
+        }
+        let arn = scene.arn();
+        let is_begun = scene.is_of_this(&resource) && resource.status == "DELETE_IN_PROGRESS";
+        if !is_begun {
+            resource.operation.clone_from(&scene.operation.id);
+            resource.stage = Stage::Calling;
+            resource.failing_since = None;
+            self.tell(scene, &mut resource, &told, "DELETE_IN_PROGRESS", None)
+                .await?;
+        }
+        let Some(kind) = types::kind(&made.kind) else {
+            resource.doomed.pop();
+            self.tell(scene, &mut resource, &told, "DELETE_COMPLETE", None)
+                .await?;
+            return Ok(true);
+        };
+        let provider = self.provider(scene, &arn, &resource);
+        let outcome = match resource.stage {
+            Stage::Calling => provider.delete(kind, &made).await,
+            _ => Ok(()),
+        };
+        let outcome = match outcome {
+            Ok(()) => provider.is_gone(kind, &made).await,
+            Err(problem) => Err(problem),
+        };
+        match outcome {
+            Ok(true) => {
+                resource.doomed.pop();
+                resource.stage = Stage::Done;
+                self.tell(scene, &mut resource, &told, "DELETE_COMPLETE", None)
+                    .await?;
+                Ok(true)
+            }
+            Ok(false) => {
+                if resource.stage != Stage::Settling {
+                    resource.stage = Stage::Settling;
+                    self.save(scene, &resource, false).await?;
+                }
+                Ok(false)
+            }
+            Err(problem) => {
+                let now = self.house.now();
+                if problem.is_passing && now < resource.failing_since.unwrap_or(now) + PATIENCE {
+                    if resource.failing_since.is_none() {
+                        resource.failing_since = Some(now);
+                        self.save(scene, &resource, false).await?;
+                    }
+                    return Ok(false);
+                }
+                if !is_over {
+                    // An update is done all the same; what could not be taken away is the stack's no more.
+                    resource.doomed.pop();
+                }
+                self.tell(
+                    scene,
+                    &mut resource,
+                    &told,
+                    "DELETE_FAILED",
+                    Some(problem.reason),
+                )
+                .await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// A status of something that goes. What goes from under a resource that stays does not change the status
+    /// that this has.
+    async fn tell(
+        &self,
+        scene: &Scene,
+        resource: &mut StackResource,
+        told: &Told<'_>,
+        status: &str,
+        reason: Option<String>,
+    ) -> Result<(), AwsError> {
+        let (key, event) = self.event(
+            &scene.scope,
+            &scene.stack,
+            Said {
+                logical_id: &resource.logical_id,
+                physical_id: &told.made.physical_id,
+                kind: &told.made.kind,
+                status,
+                reason: reason.as_deref(),
+                properties: Some(&told.made.properties),
+            },
+        );
+        // While it is deleted its status says how far that is; the next thing to go begins anew.
+        let more = !resource.doomed.is_empty()
+            && status != "DELETE_IN_PROGRESS"
+            && status != "DELETE_FAILED";
+        resource.status = match (told.whole, more, resource.now.is_some()) {
+            (Whole::Doomed, false, true) if status != "DELETE_IN_PROGRESS" => {
+                "UPDATE_COMPLETE".to_owned()
+            }
+            (_, true, _) => "DELETE_PENDING".to_owned(),
+            _ => status.to_owned(),
+        };
+        resource.reason = reason;
+        resource.at = self.house.now();
+        resource.operation.clone_from(&scene.operation.id);
+        if status != "DELETE_IN_PROGRESS" && resource.now.is_none() {
+            // It is shown as what it was.
+            resource.before = Some(told.made.clone());
+        }
+        let record = resource_key(&scene.scope, &scene.stack, &resource.logical_id);
+        self.house
+            .db
+            .tx()
+            .put(record, &*resource)
+            .put(key, &event)
+            .commit()
+            .await
+            .map(drop)
+    }
+
+    /// Nothing of it is left to take away.
+    async fn gone(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        whole: Whole,
+        is_over: bool,
+    ) -> Result<bool, AwsError> {
+        let key = resource_key(&scene.scope, &scene.stack, &resource.logical_id);
+        if whole == Whole::Doomed {
+            return Ok(false);
+        }
+        if !is_over {
+            self.house
+                .db
+                .tx()
+                .delete_key(key)
+                .commit()
+                .await
+                .map(drop)?;
+            return Ok(true);
+        }
+        resource.operation.clone_from(&scene.operation.id);
+        resource.stage = Stage::Done;
+        if !matches!(
+            resource.status.as_str(),
+            "DELETE_COMPLETE" | "DELETE_SKIPPED"
+        ) {
+            resource.status = "DELETE_COMPLETE".into();
+        }
+        self.house
+            .db
+            .tx()
+            .put(key, &resource)
+            .commit()
+            .await
+            .map(drop)?;
+        Ok(true)
+    }
+}
+
+/// What is still to go; an update that failed and was left as it was may have put among it what is there.
+fn left_over(resource: &StackResource) -> Vec<Made> {
+    let is_there = |made: &Made| {
+        resource
+            .now
+            .as_ref()
+            .is_some_and(|now| now.physical_id == made.physical_id)
+    };
+    resource
+        .doomed
+        .iter()
+        .filter(|made| !is_there(made))
+        .cloned()
+        .collect()
+}
+
+struct Told<'a> {
+    made: &'a Made,
+    whole: Whole,
+}
+
+/// Are these properties that the type has?
+fn check(kind: &Kind, desired: &Desired) -> Result<(), String> {
+    let known = kind.properties();
+    let given = desired
+        .properties
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.keys());
+    let unknown: Vec<&str> = given
+        .map(String::as_str)
+        .filter(|name| !known.contains(*name))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "Neargate does not know the property {} of {}",
+        unknown.join(", "),
+        desired.kind
+    ))
+}
