@@ -130,11 +130,21 @@ Outputs:
 """.replace("SERVE", SERVE)
 
 
-def deploy(gate, path, *parameters, check=True):
+def deploy(gate, path, *parameters):
+    """It looks only every half minute whether the stack is there."""
     return gate.aws(
         "cloudformation", "deploy", "--stack-name", "web", "--template-file", str(path), "--capabilities", "CAPABILITY_IAM",
-        "--parameter-overrides", f"Image={aws_name('busybox')}", *parameters, check=check,
+        "--no-fail-on-empty-changeset", "--parameter-overrides", f"Image={aws_name('busybox')}", *parameters,
     )
+
+
+def update(gate, status, **parameters):
+    given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
+    kept = [{"ParameterKey": k, "UsePreviousValue": True} for k in {"Text", "Image", "Broken"} - set(parameters)]
+    gate.client("cloudformation").update_stack(
+        StackName="web", UsePreviousTemplate=True, Capabilities=["CAPABILITY_IAM"], Parameters=[*given, *kept]
+    )
+    settled(gate, "web", status)
 
 
 def described(gate, name="web"):
@@ -185,7 +195,7 @@ def test_a_web_service_is_deployed_changed_taken_back_and_deleted(gate, layout, 
 
     # A change of one parameter leaves everything else alone.
     before = physical(gate)
-    deploy(gate, path, "Text=two")
+    update(gate, "UPDATE_COMPLETE", Text="two")
     wait_until(lambda: get(host) == (200, "two"), what="the new text is served")
     after = physical(gate)
     assert {name for name in before if before[name] != after[name]} == {"Definition"}
@@ -194,9 +204,7 @@ def test_a_web_service_is_deployed_changed_taken_back_and_deleted(gate, layout, 
     assert "No changes to deploy" in deploy(gate, path, "Text=two")
 
     # What fails goes back to what was.
-    failed = deploy(gate, path, "Text=three", "Broken=yes", check=False)
-    assert failed.returncode != 0
-    assert described(gate)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    update(gate, "UPDATE_ROLLBACK_COMPLETE", Text="three", Broken="yes")
     wait_until(lambda: get(host) == (200, "two"), what="the former text is served")
     assert physical(gate)["Definition"] == after["Definition"]
 

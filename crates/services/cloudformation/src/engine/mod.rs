@@ -3,6 +3,8 @@
 //! process that ends anywhere goes on where it was.
 
 pub mod changes;
+mod creation;
+mod deletion;
 mod dynamic;
 mod finish;
 pub mod plan;

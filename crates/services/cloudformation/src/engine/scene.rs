@@ -206,9 +206,42 @@ impl Scene {
         desired(&self.frame(), &self.stack.deployment, name, declared)
     }
 
+    /// Properties as events show them: without the values of parameters that are not to be shown.
+    pub fn shown(&self, properties: &Value) -> Value {
+        let declared = self.template.declared();
+        let values = self.stack.deployment.parameters.iter();
+        let hidden = values.filter(|(name, value)| {
+            declared.get(name.as_str()).is_some_and(|d| d.no_echo) && !value.is_empty()
+        });
+        let hidden: Vec<&str> = hidden.map(|(_, value)| value.as_str()).collect();
+        if hidden.is_empty() {
+            return properties.clone();
+        }
+        masked(properties, &hidden)
+    }
+
     /// Has this operation looked at it?
     pub fn is_of_this(&self, resource: &StackResource) -> bool {
         resource.operation == self.operation.id
+    }
+}
+
+fn masked(value: &Value, hidden: &[&str]) -> Value {
+    match value {
+        Value::String(text) => {
+            let text = hidden
+                .iter()
+                .fold(text.clone(), |text, hidden| text.replace(hidden, "****"));
+            Value::String(text)
+        }
+        Value::Array(items) => items.iter().map(|item| masked(item, hidden)).collect(),
+        Value::Object(map) => {
+            let all = map
+                .iter()
+                .map(|(key, value)| (key.clone(), masked(value, hidden)));
+            Value::Object(all.collect())
+        }
+        other => other.clone(),
     }
 }
 

@@ -177,6 +177,7 @@ impl<'a> Frame<'a> {
                 Err(why) => Err(why),
             },
             "Fn::ToJsonString" => self.at(of, depth).map(|v| v.map(|v| Value::String(v.to_string()))),
+            "Fn::Contains" | "Fn::EachMemberEquals" | "Fn::EachMemberIn" => self.member(name, of, depth),
             "Fn::Transform" => Err("Neargate does not support Fn::Transform yet.".into()),
             "Fn::GetStackOutput" => Err("Neargate does not support Fn::GetStackOutput yet.".into()),
             name if name.starts_with("Fn::") => {
@@ -407,6 +408,26 @@ impl<'a> Frame<'a> {
         Ok(Some(json!(join(&all?))))
     }
 
+    /// The functions of rules.
+    fn member(&self, name: &str, of: &Value, depth: usize) -> Resolved {
+        let Some([first, second]) = of.as_array().map(Vec::as_slice) else {
+            return Err(format!("Template error: {name} takes two arguments"));
+        };
+        let texts = |value: &Value| -> Result<Vec<String>, String> {
+            Ok(match self.at(value, depth)? {
+                Some(Value::Array(items)) => items.iter().map(text_of).collect(),
+                Some(one) => vec![text_of(&one)],
+                None => Vec::new(),
+            })
+        };
+        let (first, second) = (texts(first)?, texts(second)?);
+        let holds = match name {
+            "Fn::Contains" => second.iter().all(|one| first.contains(one)),
+            _ => first.iter().all(|one| second.contains(one)),
+        };
+        Ok(Some(json!(holds)))
+    }
+
     fn equal(&self, a: &Value, b: &Value, depth: usize) -> Result<bool, String> {
         let plain = |v: Option<Value>| match v {
             Some(Value::Array(items)) => Value::Array(items),
@@ -465,7 +486,8 @@ impl<'a> Frame<'a> {
         };
         let count = number(count)?;
         let bits = bits.map(number).transpose()?;
-        cidr(&block, count, bits).map(|all| Some(all.into_iter().map(Value::String).collect()))
+        super::cidr::ranges(&block, count, bits)
+            .map(|all| Some(all.into_iter().map(Value::String).collect()))
     }
 }
 
@@ -474,43 +496,4 @@ const SUB: &str = "Template error: One or more Fn::Sub intrinsic functions don't
 fn joined(items: &[Value], by: &str) -> String {
     let texts: Vec<String> = items.iter().map(text_of).collect();
     texts.join(by)
-}
-
-/// `count` ranges of a block, with `bits` for hosts.
-fn cidr(block: &str, count: u32, bits: Option<u32>) -> Result<Vec<String>, String> {
-    let wrong = || format!("Template error: Fn::Cidr cannot make {count} ranges of {block}");
-    if count == 0 || count > 256 {
-        return Err("Template error: Fn::Cidr count must be between 1 and 256".into());
-    }
-    let (address, length) = block.split_once('/').ok_or_else(wrong)?;
-    let length: u32 = length.parse().map_err(|_| wrong())?;
-    let address: std::net::IpAddr = address.parse().map_err(|_| wrong())?;
-    let (width, first) = match address {
-        std::net::IpAddr::V4(v4) => (32, u128::from(u32::from(v4))),
-        std::net::IpAddr::V6(v6) => (128, u128::from(v6)),
-    };
-    let bits = bits.unwrap_or(if width == 32 { 8 } else { 64 });
-    if length > width || bits > width - length || (bits == 128 && count > 1) {
-        return Err(wrong());
-    }
-    let room = width - length - bits;
-    if room < 32 && count > (1u32 << room.min(31)) {
-        return Err(wrong());
-    }
-    let host = width - length;
-    let mask = if host >= 128 {
-        u128::MAX
-    } else {
-        (1u128 << host) - 1
-    };
-    let base = first & !mask;
-    let make = |i: u32| {
-        let at = base + (u128::from(i) << bits);
-        let prefix = width - bits;
-        match width {
-            32 => format!("{}/{prefix}", std::net::Ipv4Addr::from(at as u32)),
-            _ => format!("{}/{prefix}", std::net::Ipv6Addr::from(at)),
-        }
-    };
-    Ok((0..count).map(make).collect())
 }

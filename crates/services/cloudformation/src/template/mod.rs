@@ -3,6 +3,7 @@
 //!
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html>
 
+mod cidr;
 pub mod expand;
 pub mod functions;
 pub mod graph;

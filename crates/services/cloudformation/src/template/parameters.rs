@@ -126,7 +126,7 @@ impl Declared {
         if let Some(allowed) = &self.allowed_values
             && each.iter().any(|value| !allowed.iter().any(|a| a == value))
         {
-            return fails(format!("must be one of AllowedValues"));
+            return fails("must be one of AllowedValues".to_owned());
         }
         if let Some(pattern) = &self.allowed_pattern {
             let whole = Regex::new(&format!("^(?:{pattern})$"));

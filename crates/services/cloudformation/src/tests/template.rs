@@ -209,3 +209,42 @@ Resources:
         json!({"QueueName": {"Fn::Sub": "q-b-c"}})
     );
 }
+
+/// How many of the templates below `CFN_TEMPLATES` are read; what is said of the others is printed. For
+/// cfn-lint's fixtures: `CFN_TEMPLATES=…/fixtures/templates/good cargo test -p neargate-cloudformation corpus -- --ignored --nocapture`.
+#[test]
+#[ignore = "asks for a corpus"]
+fn corpus() {
+    let root = std::env::var("CFN_TEMPLATES").expect("a directory");
+    let mut open = vec![std::path::PathBuf::from(root)];
+    let (mut read, mut served, mut refused) = (0, 0, 0);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(
+                std::fs::read_dir(&path)
+                    .expect("listed")
+                    .flatten()
+                    .map(|e| e.path()),
+            );
+            continue;
+        }
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        match Template::read(&text) {
+            Ok(template) => {
+                read += 1;
+                let unknown = template
+                    .types()
+                    .into_iter()
+                    .find(|t| crate::types::kind(t).is_none());
+                served += usize::from(unknown.is_none());
+            }
+            Err(why) => {
+                refused += 1;
+                println!("{}: {why}", path.display());
+            }
+        }
+    }
+    println!("read {read}, of types that are served {served}, refused {refused}");
+}
