@@ -100,4 +100,4 @@ const STACKS: &str = "NotificationARNs, RollbackConfiguration, ResourceTypes, St
                       CreationPolicy, UpdatePolicy, custom resources and transforms but AWS::LanguageExtensions are \
                       refused; the types of docs/cloudformation.md";
 const POLICIES: &str = "the policy is kept, and updates are not yet held to it";
-const SETS: &str = "as CreateStack; IMPORT is refused";
+const SETS: &str = "as CreateStack; IMPORT is refused, and ImportExistingResources imports nothing: a resource fails whose name is taken";

@@ -85,9 +85,6 @@ pub async fn create_change_set(
     {
         return Err(error::not_built("change sets of type IMPORT"));
     }
-    if input.import_existing_resources == Some(true) {
-        return Err(error::not_built("ImportExistingResources"));
-    }
     if input.deployment_mode.is_some() {
         return Err(error::not_built("DeploymentMode"));
     }

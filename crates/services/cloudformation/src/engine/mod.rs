@@ -46,7 +46,7 @@ impl Engine {
         Engine {
             house,
             read: Mutex::default(),
-            events: AtomicU64::new(0),
+            events: AtomicU64::new(1),
         }
     }
 
@@ -161,7 +161,12 @@ pub fn event(
         client_token: operation.and_then(|o| o.client_token.clone()),
         operation: operation.map(|o| o.id.clone()),
     };
-    let place = format!("{}/{:014}-{:012}", stack.id, at.as_millis(), number);
+    let place = format!(
+        "{}/{:014}-{number:012}-{}",
+        stack.id,
+        at.as_millis(),
+        &event.id[..8]
+    );
     (db::key::<Event>(scope, &place), event)
 }
 

@@ -1,6 +1,6 @@
 //! What a round does with a resource. Each step writes what it begins before it calls, and what came of it after.
 
-use super::plan::{Step, Whole};
+use super::plan::Step;
 use super::provision::{Provider, changed};
 use super::reason::Problem;
 use super::scene::{Desired, REFERENCE, Scene};

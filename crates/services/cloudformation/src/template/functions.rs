@@ -350,13 +350,13 @@ impl<'a> Frame<'a> {
 
     fn find_in_map(&self, of: &Value, depth: usize) -> Resolved {
         let parts = of.as_array().map(Vec::as_slice).unwrap_or_default();
-        let ([map, first, second], default) = (match parts {
+        let ([map, first, second], default) = match parts {
             [a, b, c] => ([a, b, c], None),
             [a, b, c, Value::Object(more)] => ([a, b, c], more.get("DefaultValue")),
             _ => {
                 return Err("Template error: every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value".into());
             }
-        });
+        };
         let name = self.text_at(map, depth, "Fn::FindInMap")?;
         let first = self.text_at(first, depth, "Fn::FindInMap")?;
         let second = self.text_at(second, depth, "Fn::FindInMap")?;
