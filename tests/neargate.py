@@ -97,7 +97,8 @@ def leftovers(instance):
     """What a Neargate without tasks, ended or not, must not leave on the host."""
     left = [f"process {pid}: {command_line(pid)}" for pid in processes_of(instance)]
     mounts = pathlib.Path("/proc/mounts").read_text().splitlines()
-    left += [f"mount {m}" for m in mounts if instance in m]
+    # A VPC's namespace stays for a minute after its last interface.
+    left += [f"mount {m}" for m in mounts if instance in m and f"/{instance}/net/vpc/" not in m]
     for directory, children, _ in os.walk("/sys/fs/cgroup"):
         # Those of its slices have its name and theirs.
         if os.path.basename(directory).startswith(f"neargate-{instance}"):

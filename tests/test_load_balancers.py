@@ -1,5 +1,6 @@
 """Load balancers that carry real traffic, made with real clients, in front of services that really run."""
 
+import gzip
 import json
 import os
 import pathlib
@@ -7,9 +8,12 @@ import shutil
 import signal
 import subprocess
 
+import pytest
+from botocore.exceptions import ClientError
+
 import tasks
 from balancing import Balancer, Clients, behind, forward, push, register, service
-from neargate import AWS, edges_of, free_port, wait_until
+from neargate import ACCOUNT, AWS, edges_of, free_port, wait_until
 from people import neargate
 from tasks import container
 from test_ec2_instances import CLUSTER, image
@@ -178,10 +182,29 @@ def test_blue_and_green_and_a_way_back(gate, layout):
     balancer.healthy(green, 2)
 
 
+def log_to(gate, balancer, bucket):
+    """Turns access logs on; AWS tries the bucket at once."""
+    on = [{"Key": f"access_logs.s3.{name}", "Value": value} for name, value in [("enabled", "true"), ("bucket", bucket)]]
+    with pytest.raises(ClientError) as refused:
+        balancer.elb.modify_load_balancer_attributes(LoadBalancerArn=balancer.arn, Attributes=on)
+    assert refused.value.response["Error"]["Message"] == f"Access Denied for bucket: {bucket}. Please check S3bucket permission"
+    gate.client("s3").create_bucket(Bucket=bucket)
+    balancer.elb.modify_load_balancer_attributes(LoadBalancerArn=balancer.arn, Attributes=on)
+
+
+def logged(gate, bucket):
+    """The lines of the logs that are in the bucket, and the names of all objects there."""
+    s3 = gate.client("s3")
+    names = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    logs = [s3.get_object(Bucket=bucket, Key=name)["Body"].read() for name in names if name.endswith(".log.gz")]
+    return b"".join(map(gzip.decompress, logs)).decode().splitlines(), names
+
+
 def test_traffic_goes_on_without_neargate_and_a_killed_edge_is_back(own_gate, layout):
     gate = own_gate
     push(gate, layout)
     balancer = Balancer(gate)
+    log_to(gate, balancer, "balancer-logs")
     group = balancer.target_group("web")
     balancer.listener(forward(group))
     register(gate, "web", "one")
@@ -202,6 +225,10 @@ def test_traffic_goes_on_without_neargate_and_a_killed_edge_is_back(own_gate, la
     os.kill(edge, signal.SIGKILL)
     wait_until(lambda: balancer.get() == (200, "one"), 5, what="another edge answers")
     # What was healthy is so at once: nobody is asked to wait for two checks.
+    wait_until(lambda: logged(gate, "balancer-logs")[0], what="what the killed edge had logged is in the bucket")
+    lines, names = logged(gate, "balancer-logs")
+    assert f"AWSLogs/{ACCOUNT}/ELBAccessLogTestFile" in names
+    assert all(f' "GET http://{balancer.host}:80/ HTTP/1.1" ' in line for line in lines), lines[:3]
     elb = gate.client("elbv2")
     elb.delete_load_balancer(LoadBalancerArn=balancer.arn)
     wait_until(lambda: balancer.host not in pathlib.Path("/etc/hosts").read_text(), what="its name is gone")

@@ -40,6 +40,11 @@ fn namespaces(run_dir: &Path) -> PathBuf {
     run_dir.join("net/vpc")
 }
 
+/// Where load balancers' logs are until their buckets have them.
+pub fn logs(data: &Path) -> PathBuf {
+    data.join("load-balancer-logs")
+}
+
 /// Has names answered in VPCs, and load balancers carried, whose logs go below the data directory.
 ///
 /// # Errors
@@ -50,7 +55,7 @@ pub fn keep(run_dir: &Path, data: &Path, names: NameSources, rng: Arc<Rng>) -> R
         dir: run_dir.join("edge"),
         namespaces: namespaces(run_dir),
         interfaces: Some(Share::namespaces(&run_dir.join("net"))),
-        logs: Some(data.join("load-balancer-logs")),
+        logs: Some(logs(data)),
         resolv_conf: names.resolv_conf,
         listen: names.listen,
         aws_hosts: names.aws_hosts,

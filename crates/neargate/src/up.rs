@@ -376,6 +376,7 @@ impl Host {
             machine.network.clone(),
             machine.edge.clone(),
             hosts.clone(),
+            edge::logs(&config.data),
             rng.clone(),
         );
         let metadata = InstanceMetadata::new(control_plane.house.clone());

@@ -5,6 +5,7 @@
 //! edge was told that it is gone; only what the edge has observed is reported.
 
 mod interfaces;
+mod logs;
 mod metrics;
 mod states;
 
@@ -17,6 +18,7 @@ use neargate_domain::load_balancer::{LoadBalancer, LoadBalancerChange};
 use neargate_edge::process::Keeper;
 use neargate_node::net::Network;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,19 +32,23 @@ pub struct Balancers {
     _follows: AbortOnDropHandle<()>,
     _reports: AbortOnDropHandle<()>,
     _metrics: AbortOnDropHandle<()>,
+    _logs: AbortOnDropHandle<()>,
 }
 
 impl Balancers {
+    /// `logs`: where the edge writes them.
     pub fn start(
         control_plane: Arc<ControlPlane>,
         network: Arc<Network>,
         edge: Arc<Keeper>,
         hosts: Option<HostsFile>,
+        logs: PathBuf,
         rng: Arc<Rng>,
     ) -> Balancers {
         let reports = states::report(control_plane.clone(), edge.load_balancers());
         let metrics =
             metrics::publish(control_plane.clone(), edge.counted(), edge.load_balancers());
+        let logs = logs::deliver(control_plane.clone(), logs);
         let carried = Carried {
             interfaces: Interfaces::of(network, control_plane.house.clone()),
             control_plane,
@@ -55,6 +61,7 @@ impl Balancers {
             _follows: AbortOnDropHandle::new(task::spawn("load-balancers", carried.follow())),
             _reports: AbortOnDropHandle::new(task::spawn("load-balancer-states", reports)),
             _metrics: AbortOnDropHandle::new(task::spawn("load-balancer-metrics", metrics)),
+            _logs: AbortOnDropHandle::new(task::spawn("load-balancer-logs", logs)),
         }
     }
 }

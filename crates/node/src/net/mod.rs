@@ -386,6 +386,7 @@ impl Network {
                 self.detach_for(owner, task).await?;
             }
         }
+        self.vpcs.end_idle().await?;
         for vpc_id in self.vpcs.veths().into_keys() {
             let vpcs = Arc::clone(&self.vpcs);
             let place = netns::Place::At(vpcs.namespace(&vpc_id));

@@ -160,7 +160,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::RunTask,
             tasks::run_task,
-            "assignPublicIp gives no public address; where the host can make a task no disk of its \
+            "where the host can make a task no disk of its \
              own, one that takes more than its ephemeral storage is stopped instead of getting \
              ENOSPC; an EFS volume is a directory of the \
              host that the task is on, or what its operator names (file_systems), and IAM does not \
@@ -183,8 +183,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
             ops::CreateService,
             services::create_service,
             "no Classic Load Balancers, Service Connect, VPC Lattice, \
-             Lambda hooks, early success criteria, and no deployment alarms while \
-             CloudWatch is not served: such services are refused. Tasks that end by themselves before they count as healthy are \
+             Lambda hooks, early success criteria: such services are refused. Tasks that end by themselves before they count as healthy are \
              started ever more slowly, though they ran",
         )
         .partly(
@@ -198,7 +197,7 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::ListServicesByNamespace,
             services::list_services_by_namespace,
-            "there are no namespaces yet",
+            "there are none: Service Connect is refused",
         )
         .on(
             ops::ListServiceDeployments,

@@ -10,6 +10,7 @@ mod attributes;
 mod change;
 pub mod edges;
 mod error;
+mod log_delivery;
 mod model;
 mod names;
 mod plan;
@@ -50,9 +51,7 @@ const LISTENERS: &str = "actions of type jwt-validation and those that authentic
     QUIC and mutual authentication are refused; security policies are told apart by their TLS versions, \
     of which 1.2 and 1.3 are served";
 const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused";
-const OF_LOAD_BALANCERS: &str = "access and connection logs are files below load-balancer-logs in \
-    the data directory, named as in the bucket, and not those of network load balancers; health check \
-    logs, zonal shift, client routing policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values are refused";
+const OF_LOAD_BALANCERS: &str = "health check logs, logs of network load balancers, zonal shift, client routing policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values are refused";
 const OF_GROUPS: &str = "anomaly mitigation, DNS failover and the draining of unhealthy targets keep their \
     defaults: other values are refused; client IP preservation is kept and not acted on yet";
 const OF_LISTENERS: &str =
@@ -138,7 +137,7 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
         .partly(
             ops::DescribeTrustStores,
             trust_stores::describe_trust_stores,
-            "there are none: they are made from objects of S3",
+            "there are none: mutual authentication is refused",
         )
         .partly(ops::ModifyListener, listeners::modify_listener, LISTENERS)
         .partly(

@@ -105,5 +105,5 @@ async fn operations_end(house: Arc<neargate_service::House>) {
     }
 }
 
-const UNCHECKED: &str = "HealthCheckConfig is refused: there are no health checks of Route 53 yet; \
+const UNCHECKED: &str = "HealthCheckConfig is refused: no health check of Route 53 follows an instance yet; \
                          HealthCheckCustomConfig works";

@@ -22,6 +22,8 @@ use std::time::Duration;
 const PERIOD_SECONDS: i64 = 300;
 /// How many lines may wait to be written.
 const WAITING_MAX: usize = 64 * 1024;
+/// A file that has so much text ends before its time; a bucket gets objects of a tenth of it.
+const FILE_BYTES: usize = 256 << 20;
 const FLUSH: Duration = Duration::from_secs(1);
 /// A disk that takes no more than this is full.
 const ROOM_BYTES: u64 = 1 << 20;
@@ -120,6 +122,7 @@ struct Open {
     /// Below the directory of open files, and below that of all.
     path: PathBuf,
     end: Timestamp,
+    bytes: usize,
 }
 
 impl Writer {
@@ -153,7 +156,10 @@ impl Writer {
             self.open.insert(key.clone(), open);
         }
         match self.open.get_mut(&key) {
-            Some(open) => open.file.write_all(line.text.as_bytes()),
+            Some(open) => {
+                open.bytes += line.text.len();
+                open.file.write_all(line.text.as_bytes())
+            }
             None => Ok(()),
         }
     }
@@ -165,7 +171,7 @@ impl Writer {
             }
         }
         let had = self.open.len();
-        self.finish(|open| open.end <= now);
+        self.finish(|open| open.end <= now || open.bytes >= FILE_BYTES);
         if self.open.len() < had {
             self.finish_others();
         }
@@ -241,6 +247,7 @@ impl Open {
             file: io::BufWriter::new(file),
             path,
             end,
+            bytes: 0,
         })
     }
 }

@@ -2,7 +2,7 @@
 //! router of its subnets and enforces what was told of it ([`neargate_domain::vpc_network`]).
 //!
 //! Invariants: for each VPC one task alone changes its namespace, and it makes what is wanted at that
-//! moment, whoever asked; a VPC's namespace is there while an interface of it is; what was not told of
+//! moment, whoever asked; a VPC's namespace is there while an interface of it is, and a little longer; what was not told of
 //! lets nothing through.
 
 mod acl;
@@ -294,6 +294,22 @@ impl Vpcs {
         Ok(())
     }
 
+    /// Removes the namespaces that are kept though nobody wants them.
+    pub(super) async fn end_idle(&self) -> Result<(), NetworkError> {
+        let answers: Vec<_> = {
+            let state = self.state.lock();
+            let idle = state
+                .routers
+                .iter()
+                .filter(|(id, _)| !state.wants(id, &self.site));
+            idle.map(|(_, router)| router.end()).collect()
+        };
+        for answer in answers {
+            wait(answer).await?;
+        }
+        Ok(())
+    }
+
     /// Is the task's interface still of this host?
     pub(super) fn has(&self, file: &str) -> bool {
         let state = self.state.lock();
@@ -352,6 +368,13 @@ impl State {
                 && !self.has_ended
                 && self.told.has_interfaces(vpc_id)
                 && (site.is_instance && is_default() || is_peer())
+    }
+
+    /// May the namespace of a VPC stay that nobody wants? Others' namespaces and hosts count on links of its
+    /// no more.
+    fn may_linger(&self, vpc_id: &str, site: &Site) -> bool {
+        let is_alone = site.overlay.is_none() && self.told.peered(vpc_id).next().is_none();
+        !self.has_ended && is_alone && self.told.vpc(vpc_id).is_some()
     }
 
     fn wanted(&self, site: &Site) -> BTreeSet<String> {

@@ -1,6 +1,6 @@
 //! The one task that changes a VPC's namespace. It gathers what is asked while it works into its next
-//! round: starting `nft` costs far more than what it changes. It ends when the host has no more to do with the
-//! VPC.
+//! round: starting `nft` costs far more than what it changes. When the host has no more to do with the VPC, it
+//! keeps the namespace for a while, for to make one takes longer than to start a task, and ends.
 
 use super::super::conntrack;
 use super::super::error::NetworkError;
@@ -11,6 +11,7 @@ use neargate_base::task::spawn;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// The ends of interfaces that are gone, if somebody had it looked for. It comes when the peers, too,
@@ -19,11 +20,15 @@ pub(super) type Answer = Result<Vec<String>, NetworkError>;
 
 /// The most questions in one round.
 const BATCH: usize = 256;
+/// How long a namespace is kept that has no interface.
+const LINGER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Question {
     /// Look at what there is, instead of counting on what was made.
     look: bool,
+    /// Keep no namespace that nobody wants.
+    end: bool,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -42,9 +47,18 @@ impl Handle {
 
     /// Has it make what is wanted when it comes to it, which is after this.
     pub(super) fn ask(&self, look: bool) -> oneshot::Receiver<Answer> {
+        self.send(look, false)
+    }
+
+    /// The same, and a namespace that nobody wants goes at once.
+    pub(super) fn end(&self) -> oneshot::Receiver<Answer> {
+        self.send(false, true)
+    }
+
+    fn send(&self, look: bool, end: bool) -> oneshot::Receiver<Answer> {
         let (answer, answered) = oneshot::channel();
         // A task that is gone drops the answer, which tells.
-        let _ = self.questions.send(Question { look, answer });
+        let _ = self.questions.send(Question { look, end, answer });
         answered
     }
 }
@@ -58,6 +72,7 @@ pub(super) fn of<'a>(vpcs: &Arc<Vpcs>, state: &'a mut State, vpc_id: &str) -> &'
             vpc_id: vpc_id.to_owned(),
             made: None,
             addresses: BTreeSet::new(),
+            lingers: false,
         };
         spawn("vpc", router.run(inbox));
         Handle {
@@ -82,17 +97,22 @@ struct Router {
     made: Option<Made>,
     /// Whose flows there may be since the last round.
     addresses: BTreeSet<Ipv4Addr>,
+    /// The namespace is there, though nobody wants it.
+    lingers: bool,
 }
 
 impl Router {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Question>) {
         let mut batch = Vec::new();
-        while inbox.recv_many(&mut batch, BATCH).await > 0 {
-            let Some(vpcs) = self.vpcs.upgrade() else {
+        loop {
+            let patience = if self.lingers { LINGER } else { Duration::MAX };
+            let asked = tokio::time::timeout(patience, inbox.recv_many(&mut batch, BATCH)).await;
+            let (Some(vpcs), Err(_) | Ok(1..)) = (self.vpcs.upgrade(), &asked) else {
                 return;
             };
             let look = batch.iter().any(|q| q.look);
-            let done = self.round(&vpcs, look).await;
+            let is_over = asked.is_err() || batch.iter().any(|q| q.end);
+            let done = self.round(&vpcs, look, is_over).await;
             let failed = done.as_ref().err().map(ToString::to_string);
             let mut state = vpcs.state.lock();
             let ask = done.iter().flat_map(|done| &done.ask);
@@ -111,17 +131,27 @@ impl Router {
                 (question.answer, answer)
             });
             send(answers.collect(), asked);
-            if !state.wants(&self.vpc_id, &vpcs.site) && inbox.is_empty() {
+            let is_wanted = self.lingers || state.wants(&self.vpc_id, &vpcs.site);
+            if !is_wanted && inbox.is_empty() {
                 state.routers.remove(&self.vpc_id);
                 return;
             }
         }
     }
 
-    async fn round(&mut self, vpcs: &Arc<Vpcs>, look: bool) -> Result<Outcome, NetworkError> {
+    /// `is_over`: a namespace that nobody wants goes now.
+    async fn round(
+        &mut self,
+        vpcs: &Arc<Vpcs>,
+        look: bool,
+        is_over: bool,
+    ) -> Result<Outcome, NetworkError> {
         let (view, peers, is_wanted) = {
             let mut state = vpcs.state.lock();
             let is_wanted = state.wants(&self.vpc_id, &vpcs.site);
+            let may_linger = !is_over && self.made.is_some();
+            self.lingers = !is_wanted && may_linger && state.may_linger(&self.vpc_id, &vpcs.site);
+            let is_wanted = is_wanted || self.lingers;
             if !is_wanted && let Some(handle) = state.routers.get_mut(&self.vpc_id) {
                 // In this order: nobody counts on what is being removed.
                 handle.is_made = false;

@@ -4,7 +4,7 @@
 use crate::attributes::{listener, load_balancer, target_group};
 use crate::change::{self, settle};
 use crate::model::{Listener, LoadBalancer, TargetGroup};
-use crate::{Elbv2, error};
+use crate::{Elbv2, error, log_delivery};
 use neargate_api_elbv2 as api;
 use neargate_domain::load_balancer::Attributes;
 use neargate_service::db::Tx;
@@ -46,6 +46,8 @@ pub async fn modify_load_balancer_attributes(
         set.extend(owner.check(asked)?);
         let all = owner.complete(&set);
         load_balancer::check_together(stored.load_balancer_type, &all)?;
+        let before = owner.complete(&stored.attributes);
+        log_delivery::check(&cx, &input.load_balancer_arn, &before, &all).await?;
         let value = LoadBalancer {
             attributes: set,
             ..stored.value.clone()

@@ -1,4 +1,4 @@
-//! Trust stores: they are made from objects of S3, which is not there yet, so that there are none.
+//! Trust stores: mutual authentication is refused, so that there are none.
 
 use crate::{Elbv2, error};
 use neargate_api_elbv2 as api;

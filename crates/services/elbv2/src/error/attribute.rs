@@ -43,6 +43,12 @@ pub(crate) fn no_bucket(logs: &str, name: &str) -> AwsError {
     ))
 }
 
+pub(crate) fn no_access(bucket: &str) -> AwsError {
+    configuration(format!(
+        "Access Denied for bucket: {bucket}. Please check S3bucket permission"
+    ))
+}
+
 pub(crate) fn no_stickiness_type() -> AwsError {
     validation("'Stickiness type' must be one of [app_cookie, lb_cookie, source_ip]")
 }

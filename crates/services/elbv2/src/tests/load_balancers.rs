@@ -506,6 +506,13 @@ async fn attributes_are_complete_checked_and_acted_on() {
         ("access_logs.s3.bucket", "logs"),
     ];
     place.set(&arn, &logs).await.unwrap();
+    refused(
+        place
+            .set(&arn, &[("access_logs.s3.bucket", "missing")])
+            .await,
+        "InvalidConfigurationRequest",
+        "Access Denied for bucket: missing. Please check S3bucket permission",
+    );
     for (key, value) in [
         ("access_logs.s3.bucket", "../up"),
         ("access_logs.s3.prefix", "a/../b"),

@@ -12,8 +12,9 @@ mod targets;
 
 use super::Elbv2;
 use neargate_api_elbv2::{self as api, ops};
+use neargate_api_s3 as s3;
 use neargate_domain::vpc::DefaultVpc;
-use neargate_service::{AwsError, Ctx, Service};
+use neargate_service::{AwsError, Ctx, OperationTable, Service};
 use neargate_testkit::Lab;
 use neargate_wire::structure::OperationDef;
 use std::sync::Arc;
@@ -26,8 +27,25 @@ pub(crate) struct Place {
     pub(crate) vpc: DefaultVpc,
 }
 
+/// S3, as far as logs ask it: it has one bucket.
+async fn put_object(
+    _: Arc<()>,
+    _: Ctx,
+    input: s3::PutObjectInput,
+) -> Result<s3::PutObjectOutput, AwsError> {
+    match input.bucket.as_str() {
+        "logs" => Ok(s3::PutObjectOutput::default()),
+        _ => Err(AwsError::client(
+            "NoSuchBucket",
+            "The specified bucket does not exist",
+        )),
+    }
+}
+
 pub(crate) fn place() -> Place {
     let lab = Lab::seeded(11);
+    let s3 = OperationTable::new(&s3::SERVICE, Arc::new(())).on(s3::ops::PutObject, put_object);
+    lab.house.caller.connect(vec![Arc::new(s3)]);
     Place {
         cx: lab.cx(),
         vpc: DefaultVpc::of(&lab.scope.account, &lab.scope.region),
