@@ -5,10 +5,10 @@
 //! told last ([`Told`]), each difference is told in the transaction that writes it down, and the change goes.
 //! A change that is found at the start is one whose writer was killed, and is looked after in the same way.
 
-use crate::CodeCommit;
 use crate::git::names::{HEADS, TAGS};
 use crate::git::references::Tip;
 use crate::model::{Change, Merge, Repository, Told};
+use crate::{CodeCommit, pulls};
 use neargate_service::events::Event;
 use neargate_service::{AwsError, Committed, House, Scope, Stored, Tx, db};
 use serde_json::json;
@@ -89,6 +89,7 @@ pub async fn settle(
     for few in names.chunks(TOGETHER) {
         tell(house, &scope, &found, change, few, &tips).await?;
     }
+    pulls::follow(codecommit, house, &scope, &found, change, &tips).await?;
     default_branch(codecommit, house, found, &names, &tips).await?;
     over.commit().await.map(drop)
 }

@@ -12,6 +12,7 @@ mod error;
 mod git;
 mod model;
 mod plan;
+mod pulls;
 mod sweep;
 
 #[cfg(test)]
@@ -70,7 +71,10 @@ impl Component for CodeCommit {
 
 /// Which operations are served, and how completely.
 fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
-    use api::{branches, commits, differences, files, merges, repositories, tags};
+    use api::{
+        approvals, branches, comments, commits, differences, files, merges, pulls, repositories,
+        tags, templates,
+    };
     OperationTable::new(&SERVICE, codecommit)
         .wording(error::invalid)
         .partly(
@@ -149,6 +153,145 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
             ops::CreateUnreferencedMergeCommit,
             merges::create_unreferenced_merge_commit,
             MERGES,
+        )
+        .on(ops::CreatePullRequest, pulls::create_pull_request)
+        .on(ops::GetPullRequest, pulls::get_pull_request)
+        .on(ops::ListPullRequests, pulls::list_pull_requests)
+        .on(
+            ops::UpdatePullRequestTitle,
+            pulls::update_pull_request_title,
+        )
+        .on(
+            ops::UpdatePullRequestDescription,
+            pulls::update_pull_request_description,
+        )
+        .on(
+            ops::UpdatePullRequestStatus,
+            pulls::update_pull_request_status,
+        )
+        .on(
+            ops::DescribePullRequestEvents,
+            pulls::describe_pull_request_events,
+        )
+        .on(
+            ops::MergePullRequestByFastForward,
+            pulls::merge_pull_request_by_fast_forward,
+        )
+        .partly(
+            ops::MergePullRequestBySquash,
+            pulls::merge_pull_request_by_squash,
+            MERGES,
+        )
+        .partly(
+            ops::MergePullRequestByThreeWay,
+            pulls::merge_pull_request_by_three_way,
+            MERGES,
+        )
+        .on(
+            ops::CreatePullRequestApprovalRule,
+            approvals::create_pull_request_approval_rule,
+        )
+        .on(
+            ops::UpdatePullRequestApprovalRuleContent,
+            approvals::update_pull_request_approval_rule_content,
+        )
+        .on(
+            ops::DeletePullRequestApprovalRule,
+            approvals::delete_pull_request_approval_rule,
+        )
+        .on(
+            ops::UpdatePullRequestApprovalState,
+            approvals::update_pull_request_approval_state,
+        )
+        .on(
+            ops::GetPullRequestApprovalStates,
+            approvals::get_pull_request_approval_states,
+        )
+        .on(
+            ops::OverridePullRequestApprovalRules,
+            approvals::override_pull_request_approval_rules,
+        )
+        .on(
+            ops::GetPullRequestOverrideState,
+            approvals::get_pull_request_override_state,
+        )
+        .on(
+            ops::EvaluatePullRequestApprovalRules,
+            approvals::evaluate_pull_request_approval_rules,
+        )
+        .on(
+            ops::CreateApprovalRuleTemplate,
+            templates::create_approval_rule_template,
+        )
+        .on(
+            ops::GetApprovalRuleTemplate,
+            templates::get_approval_rule_template,
+        )
+        .on(
+            ops::ListApprovalRuleTemplates,
+            templates::list_approval_rule_templates,
+        )
+        .on(
+            ops::DeleteApprovalRuleTemplate,
+            templates::delete_approval_rule_template,
+        )
+        .on(
+            ops::UpdateApprovalRuleTemplateContent,
+            templates::update_approval_rule_template_content,
+        )
+        .on(
+            ops::UpdateApprovalRuleTemplateDescription,
+            templates::update_approval_rule_template_description,
+        )
+        .on(
+            ops::UpdateApprovalRuleTemplateName,
+            templates::update_approval_rule_template_name,
+        )
+        .on(
+            ops::AssociateApprovalRuleTemplateWithRepository,
+            templates::associate_approval_rule_template_with_repository,
+        )
+        .on(
+            ops::DisassociateApprovalRuleTemplateFromRepository,
+            templates::disassociate_approval_rule_template_from_repository,
+        )
+        .on(
+            ops::BatchAssociateApprovalRuleTemplateWithRepositories,
+            templates::batch_associate_approval_rule_template_with_repositories,
+        )
+        .on(
+            ops::BatchDisassociateApprovalRuleTemplateFromRepositories,
+            templates::batch_disassociate_approval_rule_template_from_repositories,
+        )
+        .on(
+            ops::ListAssociatedApprovalRuleTemplatesForRepository,
+            templates::list_associated_approval_rule_templates_for_repository,
+        )
+        .on(
+            ops::ListRepositoriesForApprovalRuleTemplate,
+            templates::list_repositories_for_approval_rule_template,
+        )
+        .on(
+            ops::PostCommentForComparedCommit,
+            comments::post_comment_for_compared_commit,
+        )
+        .on(
+            ops::PostCommentForPullRequest,
+            comments::post_comment_for_pull_request,
+        )
+        .on(ops::PostCommentReply, comments::post_comment_reply)
+        .on(ops::GetComment, comments::get_comment)
+        .on(ops::UpdateComment, comments::update_comment)
+        .on(ops::DeleteCommentContent, comments::delete_comment_content)
+        .on(ops::PutCommentReaction, comments::put_comment_reaction)
+        .on(ops::GetCommentReactions, comments::get_comment_reactions)
+        .on(
+            ops::GetCommentsForComparedCommit,
+            comments::get_comments_for_compared_commit,
+        )
+        .on(
+            ops::GetCommentsForPullRequest,
+            comments::get_comments_for_pull_request,
         )
 }
 

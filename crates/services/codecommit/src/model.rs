@@ -1,9 +1,12 @@
 //! What CodeCommit stores.
 
+use neargate_api_codecommit as api;
 use neargate_base::Timestamp;
 use neargate_service::tags::Tags;
 use neargate_service::{Resource, Scope, Settings};
+use neargate_wire::json::Json;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `codecommit/repository/…/<name>`. The API writes it; [`crate::changes`] writes the default branch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +76,12 @@ pub struct Merge {
     pub destination: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// What the branch moves to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The number of the pull request that is merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u64>,
 }
 
 /// Where git reaches a repository over HTTP: `at` is how the caller reached this installation. Names alone
@@ -89,4 +98,150 @@ pub fn clone_url_http(at: &str, settings: &Settings, scope: &Scope, name: &str) 
 pub fn clone_url_ssh(scope: &Scope, name: &str) -> String {
     let region = &scope.region;
     format!("ssh://git-codecommit.{region}.amazonaws.com/v1/repos/{name}")
+}
+
+/// `codecommit/number/…/<kind>`: the last number that was given to one of a kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Number {
+    pub last: u64,
+}
+
+impl Resource for Number {
+    const KIND: &'static str = "codecommit/number";
+}
+
+/// `codecommit/pull-request/…/<ten digits>`. The API writes it; [`crate::pulls`] what its branches do to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PullRequest {
+    pub number: u64,
+    pub repository_id: String,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// An ARN.
+    pub author: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    pub open: bool,
+    /// Full names.
+    pub source_reference: String,
+    pub destination_reference: String,
+    pub source_commit: String,
+    /// Where the destination was last seen, while it is open.
+    pub destination_commit: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_base: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+    /// Another one for each source commit: what was approved.
+    pub revision: String,
+    pub rules: Vec<Rule>,
+    /// Who approved this revision.
+    pub approvals: Vec<String>,
+    /// Who set the rules of this revision aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrider: Option<String>,
+    /// How many [`PullEvent`]s it has.
+    pub events: u64,
+    pub created_at: Timestamp,
+    pub active_at: Timestamp,
+}
+
+impl Resource for PullRequest {
+    const KIND: &'static str = "codecommit/pull-request";
+}
+
+impl PullRequest {
+    pub fn id(number: u64) -> String {
+        format!("{number:010}")
+    }
+}
+
+/// How a pull request was merged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Merged {
+    pub by: String,
+    pub commit: String,
+    /// `None`: by a push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
+}
+
+/// An approval rule of a pull request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    pub id: String,
+    pub name: String,
+    pub content: String,
+    /// The id and name of the template that it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<(String, String)>,
+    pub by: String,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
+}
+
+/// `codecommit/pull-request-event/…/<ten digits>/<ten digits>`: something that was done to a pull request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PullEvent {
+    pub at: Timestamp,
+    pub actor: String,
+    pub event: Json<api::PullRequestEvent>,
+}
+
+impl Resource for PullEvent {
+    const KIND: &'static str = "codecommit/pull-request-event";
+}
+
+/// `codecommit/rule-template/…/<name>`. The API writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleTemplate {
+    pub id: String,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub content: String,
+    pub by: String,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
+    /// The ids of the repositories that it is for.
+    pub repositories: BTreeSet<String>,
+}
+
+impl Resource for RuleTemplate {
+    const KIND: &'static str = "codecommit/rule-template";
+}
+
+/// `codecommit/comment/…/<id>`. The API writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comment {
+    pub id: String,
+    pub repository_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    pub after: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_blob: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_blob: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Json<api::Location>>,
+    /// `None`: it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    pub author: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_token: Option<String>,
+    /// The short code of each who reacted, by his ARN.
+    pub reactions: BTreeMap<String, String>,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
+}
+
+impl Resource for Comment {
+    const KIND: &'static str = "codecommit/comment";
 }

@@ -311,12 +311,16 @@ pub(super) async fn make(
     };
     let commit = git.make_commit(id, &keeper, &new).await?;
     let full = format!("{HEADS}{}", making.branch);
+    let merge = making.merge.map(|merge| Merge {
+        commit: Some(commit.clone()),
+        ..merge
+    });
     let change = Move {
         name: &full,
         to: Some(&commit),
         from: making.at,
     };
-    let moved = move_branch(codecommit, cx, making.repository, change, making.merge).await;
+    let moved = move_branch(codecommit, cx, making.repository, change, merge).await;
     let release = Move {
         name: &keeper,
         to: None,

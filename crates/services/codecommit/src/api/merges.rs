@@ -37,6 +37,8 @@ pub(super) struct How {
     pub(super) author_name: Option<String>,
     pub(super) email: Option<String>,
     pub(super) message: Option<String>,
+    /// The number of the pull request that is merged.
+    pub(super) pull_request: Option<u64>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -281,6 +283,8 @@ pub(super) async fn merge_into(
         source: sides.source.clone(),
         destination: sides.destination.clone(),
         base: sides.base.clone(),
+        commit: None,
+        pull_request: how.pull_request,
     };
     let Sides {
         repository,

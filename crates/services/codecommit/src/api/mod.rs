@@ -1,12 +1,16 @@
 //! CodeCommit's handlers, a file for each resource.
 
+pub mod approvals;
 pub mod branches;
+pub mod comments;
 pub mod commits;
 pub mod differences;
 pub mod files;
 pub mod merges;
+pub mod pulls;
 pub mod repositories;
 pub mod tags;
+pub mod templates;
 
 use crate::git::names;
 use crate::model::Repository;

@@ -1,5 +1,6 @@
 //! What becomes of files: pure.
 
+pub mod approval;
 pub mod edit;
 pub mod merge;
 

@@ -1,6 +1,7 @@
 //! CodeCommit's operations through their table, on repositories of real git.
 
 mod contents;
+mod pulls;
 mod repositories;
 
 use crate::CodeCommit;
@@ -67,10 +68,17 @@ impl Bench {
 
 #[test]
 fn stored_forms() {
-    use crate::model::{Change, Repository, Told};
+    use crate::model::{
+        Change, Comment, Number, PullEvent, PullRequest, Repository, RuleTemplate, Told,
+    };
     use neargate_service::golden::check;
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     check::<Repository>(golden);
     check::<Told>(golden);
     check::<Change>(golden);
+    check::<Number>(golden);
+    check::<PullRequest>(golden);
+    check::<PullEvent>(golden);
+    check::<RuleTemplate>(golden);
+    check::<Comment>(golden);
 }
