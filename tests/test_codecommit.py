@@ -323,3 +323,36 @@ def test_the_api_refuses_in_awss_words(gate):
     arn = f"arn:aws:codecommit:{REGION}:{ACCOUNT}:app"
     assert codecommit.list_tags_for_resource(resourceArn=arn)["tags"] == {"team": "a"}
     assert gate.aws("codecommit", "list-repositories")["repositories"][0]["repositoryName"] == "app"
+
+
+def test_files_and_pull_requests_by_the_api(gate, tmp_path):
+    codecommit = gate.client("codecommit")
+    told = listen(gate)
+    url = create(gate)["cloneUrlHttp"]
+    first = codecommit.put_file(
+        repositoryName="app", branchName="main", filePath="src/ä.txt", fileContent=b"one\n", name="Ann", email="a@x"
+    )["commitId"]
+    git(tmp_path, "clone", "-q", url, "one")
+    one = tmp_path / "one"
+    assert (one / "src/ä.txt").read_text() == "one\n"
+    git(one, "checkout", "-qb", "side")
+    side = commit(one, "src/b.txt", "two\n", "side")
+    git(one, "push", "-q", "origin", "side")
+    pull = codecommit.create_pull_request(
+        title="Side", targets=[{"repositoryName": "app", "sourceReference": "side", "destinationReference": "main"}]
+    )["pullRequest"]
+    assert pull["pullRequestTargets"][0]["sourceCommit"] == side
+    found = codecommit.get_differences(
+        repositoryName="app", beforeCommitSpecifier=first, afterCommitSpecifier="side"
+    )["differences"]
+    assert [(d["changeType"], d["afterBlob"]["path"]) for d in found] == [("A", "src/b.txt")]
+    merged = codecommit.merge_pull_request_by_squash(
+        pullRequestId=pull["pullRequestId"], repositoryName="app", commitMessage="Side, squashed"
+    )["pullRequest"]
+    assert merged["pullRequestStatus"] == "CLOSED"
+    git(one, "fetch", "-q", "origin")
+    assert git(one, "log", "--format=%s", "origin/main").splitlines() == ["Side, squashed", "Added src/ä.txt"]
+    got = codecommit.get_file(repositoryName="app", commitSpecifier="main", filePath="src/b.txt")
+    assert got["fileContent"] == b"two\n"
+    wanted = {("pullRequestCreated", None), ("pullRequestMergeStatusUpdated", None), ("referenceUpdated", "refs/heads/main")}
+    wait_until(lambda: wanted <= set(told()), what="the merge is told of")

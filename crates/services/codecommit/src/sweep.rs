@@ -1,10 +1,10 @@
 //! What a start finds: changes whose writers were killed, directories of repositories that were deleted.
 
 use crate::git::blocking;
-use crate::model::{Change, Repository, Told};
+use crate::model::{Change, Comment, PullEvent, PullRequest, Repository, Told};
 use crate::{CodeCommit, changes};
 use futures_util::future::join_all;
-use neargate_service::{AwsError, Db, House, Stored};
+use neargate_service::{AwsError, Db, House, Scope, Stored, db};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -72,13 +72,51 @@ async fn directories(codecommit: &CodeCommit, house: &House) -> Result<(), AwsEr
         !kept.contains(of)
     });
     let keys: Vec<String> = lost.map(|told| told.key.clone()).collect();
-    take_away(&house.db, &keys).await
+    take_away(&house.db, &keys).await?;
+    let all = house
+        .db
+        .list_prefix::<PullRequest>("codecommit/pull-request/")
+        .await?;
+    let pulls = all.iter().map(|pull| (&pull.key, &pull.repository_id));
+    let comments = house
+        .db
+        .list_prefix::<Comment>("codecommit/comment/")
+        .await?;
+    let comments = comments
+        .iter()
+        .map(|comment| (&comment.key, &comment.repository_id));
+    for (key, id) in pulls
+        .chain(comments)
+        .filter(|(_, id)| !kept.contains(id.as_str()))
+    {
+        if let Some(scope) = Scope::of_key(key) {
+            forget_talk(&house.db, &scope, id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets what was told of the references of a repository that is gone.
 pub async fn forget(db: &Db, prefix: &str) -> Result<(), AwsError> {
     let told = db.list_prefix::<Told>(prefix).await?;
     let keys: Vec<String> = told.into_iter().map(|told| told.key).collect();
+    take_away(db, &keys).await
+}
+
+/// Forgets what was said of a repository that is gone: pull requests, their histories, comments.
+pub async fn forget_talk(db: &Db, scope: &Scope, id: &str) -> Result<(), AwsError> {
+    let mut keys = Vec::new();
+    for pull in db.list::<PullRequest>(scope).await? {
+        if pull.repository_id == id {
+            let prefix = format!("{}/", PullRequest::id(pull.number));
+            let prefix = db::key::<PullEvent>(scope, &prefix);
+            let events = db.list_prefix::<PullEvent>(&prefix).await?;
+            keys.extend(events.into_iter().map(|event| event.key));
+            keys.push(pull.key);
+        }
+    }
+    let comments = db.list::<Comment>(scope).await?.into_iter();
+    keys.extend(comments.filter(|c| c.repository_id == id).map(|c| c.key));
     take_away(db, &keys).await
 }
 

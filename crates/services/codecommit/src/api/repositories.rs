@@ -184,6 +184,9 @@ pub async fn delete_repository(
         if let Err(error) = sweep::forget(cx.db(), &told).await {
             tracing::warn!(%error, "references of a deleted repository are left");
         }
+        if let Err(error) = sweep::forget_talk(cx.db(), &cx.scope, &found.id).await {
+            tracing::warn!(%error, "pull requests of a deleted repository are left");
+        }
         if let Err(error) = codecommit.git.remove(&found.id).await {
             tracing::warn!(%error, "the directory of a deleted repository is left");
         }

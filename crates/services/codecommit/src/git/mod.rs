@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// How many programs of git run at once for the API and for clients; further ones wait.
 const MOST_AT_ONCE: usize = 48;
 /// What comes beside the configuration of the repository itself.
-const CONFIGURATION: [&str; 16] = [
+const CONFIGURATION: [&str; 18] = [
     "core.hooksPath=/dev/null",
     // What is acknowledged is on the disk.
     "core.fsync=all",
@@ -39,9 +39,13 @@ const CONFIGURATION: [&str; 16] = [
     // What the API keeps alive is not for clients.
     "transfer.hideRefs=refs/neargate",
     "uploadpack.allowFilter=true",
+    // As AWS advertises: builds fetch a commit by its id.
+    "uploadpack.allowTipSHA1InWant=true",
+    "uploadpack.allowReachableSHA1InWant=true",
     "pack.windowMemory=128m",
     "gc.autoDetach=false",
-    "gc.pruneExpire=2.weeks.ago",
+    // Pull requests and comments name commits that no branch has any more.
+    "gc.pruneExpire=never",
 ];
 
 /// Why git did not do what it was asked.

@@ -4,7 +4,6 @@ use super::Bench;
 use crate::git::references::Move;
 use crate::{changes, model};
 use neargate_api_codecommit::{self as api, ops};
-use neargate_base::AccountId;
 use neargate_service::{AwsError, Ctx, Principal};
 use neargate_testkit::call;
 
