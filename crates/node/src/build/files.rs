@@ -54,8 +54,15 @@ pub(super) fn matches(root: &OwnedFd, source: &str, filter: Filter<'_>) -> io::R
         found = next;
     }
     let is_there = |path: &String| {
-        (path.is_empty() || filter.takes_back() || !filter.leaves_out(path))
-            && open_in(root, path, OFlags::PATH).is_ok()
+        if open_in(root, path, OFlags::PATH).is_err() {
+            return false;
+        }
+        if path.is_empty() || !filter.leaves_out(path) {
+            return true;
+        }
+        let dir = open_in(root, path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let something = dir.and_then(|dir| holds_something(&dir, path, filter, 0));
+        filter.takes_back() && something.unwrap_or(false)
     };
     found.retain(is_there);
     match found.is_empty() && !has_pattern {

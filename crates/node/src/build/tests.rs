@@ -167,6 +167,13 @@ fn a_context_is_not_left() {
             format!("\"/{name}\": not found")
         );
     }
+    let taken_back = Ignore::parse("*\n!sub/b.txt\n").unwrap();
+    let some = Filter {
+        ignore: &taken_back,
+        exclude: &nothing,
+    };
+    assert_eq!(matches(&root, "sub", some).unwrap(), ["sub"]);
+    assert!(matches(&root, "a.txt", some).is_err());
     let opened = Context::open(&context, "Dockerfile").unwrap();
     assert!(opened.ignore.excludes("sub/b.txt"));
     let refused = Context::read(&context, "absolute", 10).unwrap_err();
