@@ -184,6 +184,7 @@ def test_the_docker_client_builds_and_pushes(gate, engine, tmp_path):
     text = docker("build", "-t", f"{host}/web:1", str(here)).stdout
     assert "Step 3/4 : RUN echo built > /made" in text and "Successfully tagged" in text
     assert "Using cache" in docker("build", "-t", f"{host}/web:1", str(here)).stdout
+    assert docker("build", "-q", str(here)).stdout.startswith("sha256:")
     docker("tag", f"{host}/web:1", f"{host}/web:2")
     docker("push", f"{host}/web:2")
     assert said(gate, f"{host}/web:2") == ["built"]

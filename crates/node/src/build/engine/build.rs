@@ -120,10 +120,14 @@ impl Engine {
             without_network: asked.get("networkmode") == Some("none"),
             secrets: Vec::new(),
         };
+        let quiet = asked.is("q");
         let (lines, reply) = reply::lines();
         drop(spawn("build", async move {
             let _scratch = scratch;
-            let said: Arc<dyn Progress> = Arc::new(Said(lines.clone()));
+            let said: Arc<dyn Progress> = Arc::new(Said {
+                lines: lines.clone(),
+                quiet,
+            });
             let text = request.dockerfile.clone();
             let name = request.file_name.clone();
             let has_tags = !request.tags.is_empty();
@@ -137,7 +141,6 @@ impl Engine {
                     if !has_tags {
                         self.unnamed.lock().insert(built.id.hex(), built.digest);
                     }
-                    lines.say(&json!({"aux": {"ID": built.id.to_string()}}));
                 }
                 Err(error) => {
                     let shown = neargate_build::shown(&error.located, &name, &text);
@@ -186,10 +189,21 @@ fn read_file(dir: &Path, name: &str) -> Result<(Context, String), String> {
 
 /// Tells a client how far its build is, in the classic builder's words.
 #[derive(Debug)]
-struct Said(Lines);
+struct Said {
+    lines: Lines,
+    /// Nothing but the image's id is told.
+    quiet: bool,
+}
 
 impl Progress for Said {
     fn tell(&self, event: Event) {
+        let say = |text: String| self.lines.say(&json!({"stream": text}));
+        if self.quiet {
+            if let Event::Built { id, .. } = event {
+                say(format!("{id}\n"));
+            }
+            return;
+        }
         let text = match event {
             Event::Step {
                 text, number, of, ..
@@ -198,16 +212,18 @@ impl Progress for Said {
             Event::Output { line, .. } => format!("{line}\n"),
             Event::Done => return,
             Event::Note(note) => format!("{note}\n"),
+            // Docker's clients look for each of these by itself.
             Event::Built { id, tags } => {
+                self.lines.say(&json!({"aux": {"ID": id}}));
                 let short = id.strip_prefix("sha256:").unwrap_or(&id);
                 let short = short.get(..12).unwrap_or(short);
-                let mut text = format!("Successfully built {short}\n");
+                say(format!("Successfully built {short}\n"));
                 for tag in tags {
-                    text.push_str(&format!("Successfully tagged {tag}\n"));
+                    say(format!("Successfully tagged {tag}\n"));
                 }
-                text
+                return;
             }
         };
-        self.0.say(&json!({"stream": text}));
+        say(text);
     }
 }
