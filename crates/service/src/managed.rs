@@ -25,10 +25,26 @@ pub fn is_managed(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// Whether who calls may make a cluster or a task definition of this name.
+/// Whether who calls may make a cluster or a task definition of this name, and run tasks of it. What
+/// services do as a role that their customer chose is the customer's call.
 pub fn may_make(cx: &Ctx, name: &str) -> bool {
-    !is_managed(name) || cx.principal.kind == Kind::Service
+    let caller = &cx.principal.arn;
+    let is_own = !caller.starts_with("arn:") || caller.contains(":role/aws-service-role/");
+    !is_managed(name) || (cx.principal.kind == Kind::Service && is_own)
 }
+
+/// The elastic file system with this id that a service keeps data in: none of a customer's tasks has it.
+pub fn file_system(service: &str, id: &str) -> String {
+    format!("{FILE_SYSTEMS}{service}-{id}")
+}
+
+/// Whether who calls may have a volume on this file system, named by its id or its ARN.
+pub fn may_mount(cx: &Ctx, file_system: &str) -> bool {
+    let id = file_system.rsplit('/').next().unwrap_or_default();
+    !id.starts_with(FILE_SYSTEMS) || may_make(cx, PREFIX)
+}
+
+const FILE_SYSTEMS: &str = "fs-neargate-managed-";
 
 /// What `valueFrom` of a secret begins with that is no name of a secret but the secret itself, sealed.
 const SEALED: &str = "neargate-sealed:";

@@ -11,6 +11,16 @@ use neargate_service::{AwsError, Ctx, Stored, managed, page};
 use neargate_wire::json::Json;
 use std::sync::Arc;
 
+/// # Errors
+/// It is one of a service's own, and somebody else calls: what runs of it has the service's data.
+pub fn may_run(cx: &Ctx, definition: &api::TaskDefinition) -> Result<(), AwsError> {
+    let family = definition.family.as_deref().unwrap_or_default();
+    match managed::may_make(cx, family) {
+        true => Ok(()),
+        false => Err(error::reserved_name(family)),
+    }
+}
+
 /// Registers the family's next revision.
 pub async fn register_task_definition(
     _: Arc<Ecs>,
@@ -20,6 +30,11 @@ pub async fn register_task_definition(
     task_definition::check(&input)?;
     if !managed::may_make(&cx, &input.family) {
         return Err(error::reserved_name(&input.family));
+    }
+    let volumes = input.volumes.iter().flatten();
+    let mut systems = volumes.filter_map(|v| v.efs_volume_configuration.as_ref());
+    if let Some(kept) = systems.find(|efs| !managed::may_mount(&cx, &efs.file_system_id)) {
+        return Err(error::reserved_name(&kept.file_system_id));
     }
     let tags = parse_tags(input.tags.clone())?;
     let key = db::key::<Family>(&cx.scope, &input.family);

@@ -210,4 +210,28 @@ async fn names_of_services_tasks_are_not_for_customers() {
         said(refused).1,
         "The name neargate-managed-rds is reserved for tasks that services of this installation run."
     );
+    let mounts = api::RegisterTaskDefinitionInput {
+        family: "thief".into(),
+        container_definitions: vec![api::ContainerDefinition {
+            name: Some("app".into()),
+            image: Some("busybox".into()),
+            memory: Some(64),
+            ..Default::default()
+        }],
+        volumes: Some(vec![api::Volume {
+            name: Some("data".into()),
+            efs_volume_configuration: Some(api::EFSVolumeConfiguration {
+                file_system_id: neargate_service::managed::file_system("rds", "1"),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }]),
+        ..Default::default()
+    };
+    let refused = lab.call(ops::RegisterTaskDefinition, mounts).await;
+    assert!(
+        said(refused)
+            .1
+            .starts_with("The name fs-neargate-managed-rds-1 is reserved")
+    );
 }

@@ -84,7 +84,7 @@ pub fn snapshot_family(identifier: &str) -> String {
 /// The file system of an instance or of a snapshot, by its resource id.
 pub fn file_system(resource_id: &str) -> String {
     let name = resource_id.split_once('-').map_or(resource_id, |(_, n)| n);
-    format!("fs-rds{}", name.to_ascii_lowercase())
+    managed::file_system("rds", &name.to_ascii_lowercase())
 }
 
 /// As whom RDS calls.

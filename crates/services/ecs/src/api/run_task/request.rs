@@ -38,6 +38,7 @@ impl Request {
         let found = task_definitions::find(cx, &input.task_definition).await?;
         let stored = found.ok_or_else(error::task_definition_not_found)?;
         let definition = stored.value.definition.0;
+        task_definitions::may_run(cx, &definition)?;
         if definition.status.as_deref() != Some("ACTIVE") {
             return Err(error::task_definition_inactive());
         }

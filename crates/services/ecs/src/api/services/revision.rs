@@ -190,6 +190,7 @@ pub(super) fn letters(rng: &Rng) -> String {
 pub async fn active_definition(cx: &Ctx, named: &str) -> Result<Stored<TaskDefinition>, AwsError> {
     let found = task_definitions::find(cx, named).await?;
     let stored = found.ok_or_else(error::task_definition_not_found)?;
+    task_definitions::may_run(cx, &stored.definition.0)?;
     if stored.definition.0.status.as_deref() != Some("ACTIVE") {
         return Err(error::task_definition_inactive());
     }
