@@ -1,0 +1,1 @@
+//! Operations through their table.
