@@ -196,3 +196,35 @@ def test_a_role_that_may_not_fails_its_stage_until_it_may(enforcing):  # noqa: F
     )
     reached(gate, "site", "Put", "Succeeded")
     assert s3.get_object(Bucket="site", Key="index.html")["Body"].read() == b"<p>hello</p>"
+
+
+def test_a_push_to_a_branch_is_published(gate):
+    code, s3 = gate.client("codecommit"), buckets(gate)
+    s3.create_bucket(Bucket="site")
+    code.create_repository(repositoryName="site")
+    first = code.put_file(
+        repositoryName="site", branchName="main", filePath="docs/index.html", fileContent=b"one", commitMessage="First"
+    )["commitId"]
+    branch = {"RepositoryName": "site", "BranchName": "main"}
+    pull = {"name": "Source", "actions": [action("Code", "Source", "CodeCommit", branch, outputs=["app"], namespace="src")]}
+    configuration = {"BucketName": "site", "Extract": "true", "ObjectKey": "#{src.BranchName}"}
+    publish = {"name": "Publish", "actions": [action("Put", "Deploy", "S3", configuration, inputs=["app"])]}
+    create(gate, "site", pull, publish)
+    reached(gate, "site", "Put", "Succeeded")
+    assert s3.get_object(Bucket="site", Key="main/docs/index.html")["Body"].read() == b"one"
+    [revision] = executions(gate, "site")[0]["sourceRevisions"]
+    assert (revision["revisionId"], revision["revisionSummary"]) == (first, "First")
+    code.put_file(
+        repositoryName="site",
+        branchName="main",
+        filePath="docs/index.html",
+        fileContent=b"two",
+        commitMessage="Second",
+        parentCommitId=first,
+    )
+
+    def published():
+        return s3.get_object(Bucket="site", Key="main/docs/index.html")["Body"].read() == b"two"
+
+    wait_until(published, what="the second commit is published")
+    gate.client("codepipeline").delete_pipeline(name="site")

@@ -82,6 +82,8 @@ pub enum DeploymentController {
     Ecs,
     /// The caller does, with task sets.
     External,
+    /// CodeDeploy does, with task sets; the first one comes with the service.
+    CodeDeploy,
 }
 
 impl DeploymentController {
@@ -89,7 +91,16 @@ impl DeploymentController {
         match self {
             DeploymentController::Ecs => "ECS",
             DeploymentController::External => "EXTERNAL",
+            DeploymentController::CodeDeploy => "CODE_DEPLOY",
         }
+    }
+
+    /// Are the service's tasks those of task sets?
+    pub fn has_task_sets(self) -> bool {
+        matches!(
+            self,
+            DeploymentController::External | DeploymentController::CodeDeploy
+        )
     }
 }
 

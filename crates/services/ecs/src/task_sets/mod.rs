@@ -7,9 +7,7 @@
 use crate::Ecs;
 use crate::balancing::judged;
 use crate::fleet::{ServiceId, place, service_of};
-use crate::model::{
-    ContainerInstance, DeploymentController, Service, ServiceRevision, Task, TaskSet,
-};
+use crate::model::{ContainerInstance, Service, ServiceRevision, Task, TaskSet};
 use crate::plan::service::replica;
 use crate::plan::task_set::{Step, View, name, plan};
 use crate::service::{Journal, draining, is_of, prefixes_of, settling, start_tasks, stop_tasks};
@@ -56,7 +54,7 @@ impl fmt::Debug for Work {
 }
 
 fn is_external(service: &Service) -> bool {
-    service.spec.controller == DeploymentController::External
+    service.spec.controller.has_task_sets()
 }
 
 #[async_trait]

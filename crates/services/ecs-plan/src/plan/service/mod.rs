@@ -22,10 +22,7 @@ mod zones;
 mod tests;
 
 use crate::id::ServiceId;
-use crate::model::{
-    Deployment, DeploymentController, Rollout, Scheduling, Service, ServiceDeployment,
-    ServiceStatus,
-};
+use crate::model::{Deployment, Rollout, Scheduling, Service, ServiceDeployment, ServiceStatus};
 use crate::row::Row;
 use alarms::Heard;
 pub use blocked::blocked;
@@ -158,7 +155,7 @@ fn step(view: &View, now: Timestamp, scale_in: ScaleIn<'_>) -> Step {
     if spec.deleted_at.is_some() {
         return leave(view, now);
     }
-    if spec.controller == DeploymentController::External {
+    if spec.controller.has_task_sets() {
         return Step {
             reason: "task sets are not the scheduler's",
             ..Step::default()

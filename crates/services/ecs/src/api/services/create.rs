@@ -4,7 +4,7 @@
 use super::revision::{Configuration, active_definition, idempotency_token, letters};
 use super::show::{self, WithTags};
 use super::{rebalancing, rules, unbuilt};
-use crate::api::parse_tags;
+use crate::api::{parse_tags, task_sets};
 use crate::balancing;
 use crate::clusters;
 use crate::fleet::ServiceId;
@@ -12,7 +12,7 @@ use crate::launch::capacity::Wanted;
 use crate::model::{
     Arrivals, Cluster, DeploymentController, DeploymentStatus, LoadBalancer, PropagateTags,
     Scheduling, Service, ServiceDeployment, ServiceRegistry, ServiceRevision, ServiceSpec,
-    ServiceStatus, State, Target, TaskDefinition,
+    ServiceStatus, State, Target, TaskDefinition, TaskSet,
 };
 use crate::registries;
 use crate::{Ecs, error, reference};
@@ -60,9 +60,16 @@ pub async fn create_service(
         let mut tx = cx.db().tx().unchanged(&cluster);
         let arrivals = db::key::<Arrivals>(&cx.scope, &cluster.name);
         tx = tx.put(arrivals, &Arrivals { last_at: cx.now() });
-        if let Some((revision, record)) = made {
-            tx = tx.create(id.key::<ServiceRevision>(&revision.id), &revision);
-            tx = tx.create(id.key::<ServiceDeployment>(&record.id), &record);
+        match made {
+            First::Deployment(revision, record) => {
+                tx = tx.create(id.key::<ServiceRevision>(&revision.id), &revision);
+                tx = tx.create(id.key::<ServiceDeployment>(&record.id), &record);
+            }
+            First::TaskSet(revision, set) => {
+                tx = tx.create(id.key::<ServiceRevision>(&revision.id), &revision);
+                tx = tx.create(id.key::<TaskSet>(set.key_id()), &*set);
+            }
+            First::Nothing => {}
         }
         tx = match &found {
             Some(inactive) => tx.update(inactive, &service),
@@ -112,6 +119,7 @@ fn spec(
     };
     let controller = match input.deployment_controller.as_ref() {
         Some(c) if c.r#type == "EXTERNAL" => DeploymentController::External,
+        Some(c) if c.r#type == "CODE_DEPLOY" => DeploymentController::CodeDeploy,
         _ => DeploymentController::Ecs,
     };
     if scheduling == Scheduling::Daemon {
@@ -119,6 +127,11 @@ fn spec(
     }
     if controller == DeploymentController::External {
         external(input)?;
+    }
+    if controller == DeploymentController::CodeDeploy && !is_balanced(&input.load_balancers) {
+        return Err(error::invalid_parameter(
+            "Load balancers are required when the deployment controller is CODE_DEPLOY.",
+        ));
     }
     let rules = rules::apply(
         &rules::defaults(scheduling),
@@ -260,10 +273,11 @@ fn daemon(
             "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again",
         ));
     }
-    if controller == DeploymentController::External {
-        return Err(error::invalid_parameter(
-            "The EXTERNAL deployment controller does not support the daemon scheduling strategy.",
-        ));
+    if controller.has_task_sets() {
+        return Err(error::invalid_parameter(format!(
+            "The {} deployment controller does not support the daemon scheduling strategy.",
+            controller.as_str()
+        )));
     }
     if input
         .placement_strategy
@@ -325,16 +339,25 @@ fn external(input: &api::CreateServiceInput) -> Result<(), AwsError> {
     }
 }
 
-/// The first revision and its deployment; none with task sets.
+/// What a service begins with.
+enum First {
+    Deployment(ServiceRevision, ServiceDeployment),
+    /// Of CodeDeploy's services.
+    TaskSet(ServiceRevision, Box<TaskSet>),
+    /// Whoever made the service makes its task sets.
+    Nothing,
+}
+
+/// The first revision, and its deployment or task set.
 async fn first(
     cx: &Ctx,
     input: &api::CreateServiceInput,
     id: &ServiceId,
     cluster: &Stored<Cluster>,
     spec: &mut ServiceSpec,
-) -> Result<Option<(ServiceRevision, ServiceDeployment)>, AwsError> {
+) -> Result<First, AwsError> {
     if spec.controller == DeploymentController::External {
-        return Ok(None);
+        return Ok(First::Nothing);
     }
     let named = input.task_definition.as_deref().unwrap_or_default();
     if named.is_empty() {
@@ -361,8 +384,12 @@ async fn first(
         .revision(cx, id, cluster, spec, &definition)
         .await?;
     spec.created_at = revision.created_at;
+    if spec.controller == DeploymentController::CodeDeploy {
+        let set = task_sets::primary(cx, id, spec, &revision);
+        return Ok(First::TaskSet(revision, Box::new(set)));
+    }
     let record = deploy(cx, id, spec, &revision, Vec::new());
-    Ok(Some((revision, record)))
+    Ok(First::Deployment(revision, record))
 }
 
 pub(super) fn arn(definition: &Stored<crate::model::TaskDefinition>) -> String {

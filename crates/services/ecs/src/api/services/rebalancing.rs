@@ -32,9 +32,7 @@ pub(super) fn of_new(
         && input.launch_type.as_deref() != Some("EXTERNAL");
     match input.availability_zone_rebalancing.as_deref() {
         Some("DISABLED") => Ok(false),
-        _ if scheduling == Scheduling::Daemon || controller == DeploymentController::External => {
-            Ok(false)
-        }
+        _ if scheduling == Scheduling::Daemon || controller.has_task_sets() => Ok(false),
         None => Ok(fits && room(rules).is_ok()),
         Some(_) if !fits => Err(error::invalid_parameter(
             "Availability Zone Rebalancing does not support the launch type EXTERNAL, placement constraints on the Availability Zone, or a first placement strategy other than spread by attribute:ecs.availability-zone.",

@@ -7,8 +7,8 @@ use crate::describe::api_tags;
 use crate::fleet::{Counts, Row, ServiceId};
 use crate::launch::requirements;
 use crate::model::{
-    Deployment, DeploymentController, LoadBalancer, Scheduling, Service, ServiceEvent,
-    ServiceRegistry, ServiceRevision, State,
+    Deployment, LoadBalancer, Scheduling, Service, ServiceEvent, ServiceRegistry, ServiceRevision,
+    State,
 };
 use crate::plan::service::{adopted, tally};
 use crate::service::seats_of;
@@ -84,7 +84,7 @@ pub(super) async fn service(
         },
     };
     let mut described = described(service, &shown, overview, cx, id);
-    if service.spec.controller == DeploymentController::External {
+    if service.spec.controller.has_task_sets() {
         let tags = with_tags != WithTags::Asked(false);
         let sets = task_sets::of_service(ecs, cx, id, service, tags).await?;
         external(&mut described, sets);

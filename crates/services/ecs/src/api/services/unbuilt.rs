@@ -20,9 +20,6 @@ fn connect(given: &Option<api::ServiceConnectConfiguration>) -> bool {
 }
 
 pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
-    if let Some(controller) = &input.deployment_controller {
-        check_controller(controller)?;
-    }
     refuse(&[
         (
             connect(&input.service_connect_configuration),
@@ -40,18 +37,10 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
 /// Refuses what a call that creates a service with the same parts would be refused for.
 pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
     create(&api::CreateServiceInput {
-        deployment_controller: input.deployment_controller.clone(),
         service_connect_configuration: input.service_connect_configuration.clone(),
         vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
         gateway_connectors: input.gateway_connectors.clone(),
         monitoring: input.monitoring.clone(),
         ..Default::default()
     })
-}
-
-fn check_controller(controller: &api::DeploymentController) -> Result<(), AwsError> {
-    refuse(&[(
-        controller.r#type == "CODE_DEPLOY",
-        "deploymentController CODE_DEPLOY",
-    )])
 }

@@ -47,7 +47,7 @@ pub async fn update_service(
                 let base = base.ok_or_else(error::resource_not_found)?;
                 next(&cx, &input, (&id, &base), &cluster, &mut service).await?
             }
-            DeploymentController::External => None,
+            DeploymentController::External | DeploymentController::CodeDeploy => None,
         };
         let mut tx = cx.db().tx().unchanged(&cluster).update(&read, &service);
         if let Some((revision, record)) = made {
@@ -81,8 +81,8 @@ fn change(
             "UpdateService with another deploymentController",
         ));
     }
-    if spec.controller == DeploymentController::External {
-        only_of_external(input)?;
+    if spec.controller.has_task_sets() {
+        only_of_task_sets(input, spec.controller)?;
     }
     if let Some(count) = input.desired_count {
         if spec.scheduling == Scheduling::Daemon {
@@ -139,8 +139,11 @@ fn change(
 
 /// "For services using the external deployment controller, you can update only the desired
 /// count, task placement constraints and strategies, health check grace period, enable ECS
-/// managed tags option, and propagate tags option."
-fn only_of_external(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
+/// managed tags option, and propagate tags option." CodeDeploy's are as these.
+fn only_of_task_sets(
+    input: &api::UpdateServiceInput,
+    controller: DeploymentController,
+) -> Result<(), AwsError> {
     let other = input.task_definition.is_some()
         || input.network_configuration.is_some()
         || input.platform_version.is_some()
@@ -151,9 +154,14 @@ fn only_of_external(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
         || input.volume_configurations.is_some()
         || input.service_registries.is_some();
     if other {
-        return Err(error::invalid_parameter(
-            "Unable to update task definition on services with an EXTERNAL deployment controller. Please use a new task set.",
-        ));
+        return Err(error::invalid_parameter(match controller {
+            DeploymentController::CodeDeploy => {
+                "Unable to update task definition on services with a CODE_DEPLOY deployment controller. Use AWS CodeDeploy to trigger a new deployment."
+            }
+            _ => {
+                "Unable to update task definition on services with an EXTERNAL deployment controller. Please use a new task set."
+            }
+        }));
     }
     Ok(())
 }

@@ -7,8 +7,11 @@ use crate::api::services::{
     Configuration, active_definition, balanced, digits, idempotency_token, registered,
 };
 use crate::api::{active_cluster, parse_tags};
+use crate::fleet::ServiceId;
 use crate::launch::capacity::Wanted;
-use crate::model::{Deployment, ServiceRevision, Stability, TaskSet, TaskSetStatus, TaskSetToken};
+use crate::model::{
+    Deployment, ServiceRevision, ServiceSpec, Stability, TaskSet, TaskSetStatus, TaskSetToken,
+};
 use crate::{Ecs, error};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, Committed, Ctx, idempotency};
@@ -100,6 +103,39 @@ pub async fn create_task_set(
             let task_set = Some(describe(&ecs, &cx, &id, &service, &set, true).await?);
             return Ok(api::CreateTaskSetOutput { task_set });
         }
+    }
+}
+
+/// The task set that CodeDeploy's services begin with: all of the service, and its primary.
+pub fn primary(
+    cx: &Ctx,
+    id: &ServiceId,
+    spec: &ServiceSpec,
+    revision: &ServiceRevision,
+) -> TaskSet {
+    let number = digits(&cx.house.rng);
+    let name = format!("ecs-svc/{number}");
+    let of_service = format!("{}/{}", id.cluster.name, id.name);
+    let now = spec.created_at;
+    TaskSet {
+        arn: cx.arn("ecs", format!("task-set/{of_service}/{name}")),
+        service_arn: spec.arn.clone(),
+        cluster_arn: spec.cluster_arn.clone(),
+        external_id: None,
+        created_at: now,
+        updated_at: now,
+        revision: revision.id.clone(),
+        token: None,
+        scale_percent: 100.0,
+        primary: true,
+        deleted_at: None,
+        tags: Default::default(),
+        status: TaskSetStatus {
+            stability: Stability::Stabilizing,
+            stability_at: now,
+            progress: Deployment::new(&name, &revision.id, "", now),
+        },
+        id: name,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Task sets of services with the EXTERNAL deployment controller
+//! Task sets of services with the EXTERNAL deployment controller, or CodeDeploy's
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-external.html>).
 //! The handlers write what is asked for; [`crate::TaskSets`] makes it so. Each rewrites the
 //! service too, so that calls and the controller's steps come one after the other.
@@ -6,12 +6,12 @@
 mod create;
 mod show;
 
-pub use create::create_task_set;
+pub use create::{create_task_set, primary};
 pub use show::of_service;
 
 use super::services;
 use crate::fleet::ServiceId;
-use crate::model::{DeploymentController, Service, TaskSet, task_set_key};
+use crate::model::{Service, TaskSet, task_set_key};
 use crate::{Ecs, error};
 use neargate_api_ecs as api;
 use neargate_service::{AwsError, Committed, Ctx, Stored};
@@ -25,7 +25,7 @@ async fn external(
     named: &str,
 ) -> Result<(ServiceId, Stored<Service>), AwsError> {
     let (id, service) = services::active(cx, Some(cluster), named).await?;
-    if service.spec.controller != DeploymentController::External {
+    if !service.spec.controller.has_task_sets() {
         return Err(error::not_external());
     }
     Ok((id, service))

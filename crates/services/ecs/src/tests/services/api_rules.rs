@@ -138,8 +138,8 @@ async fn what_cannot_be_is_refused() {
             },
         ),
         (
-            "UnsupportedFeatureException",
-            "deploymentController CODE_DEPLOY",
+            "InvalidParameterException",
+            "Load balancers are required",
             |c| {
                 c.deployment_controller = Some(api::DeploymentController {
                     r#type: "CODE_DEPLOY".into(),
