@@ -356,3 +356,35 @@ def test_files_and_pull_requests_by_the_api(gate, tmp_path):
     assert got["fileContent"] == b"two\n"
     wanted = {("pullRequestCreated", None), ("pullRequestMergeStatusUpdated", None), ("referenceUpdated", "refs/heads/main")}
     wait_until(lambda: wanted <= set(told()), what="the merge is told of")
+
+
+def test_triggers_tell_topics(gate, tmp_path):
+    codecommit, sns, sqs = (gate.client(s) for s in ("codecommit", "sns", "sqs"))
+    url = create(gate)["cloneUrlHttp"]
+    topic = sns.create_topic(Name="pushes")["TopicArn"]
+    queue = sqs.create_queue(QueueName="pushes")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:pushes"
+    policy = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn,
+    }]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    trigger = {"name": "main", "destinationArn": topic, "customData": "x", "branches": ["main"], "events": ["all"]}
+    code, _ = refused(
+        codecommit.put_repository_triggers, repositoryName="app",
+        triggers=[trigger | {"destinationArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"}],
+    )
+    assert code == "NotImplemented"
+    codecommit.put_repository_triggers(repositoryName="app", triggers=[trigger])
+    assert codecommit.get_repository_triggers(repositoryName="app")["triggers"] == [trigger]
+    git(tmp_path, "init", "-q", "one")
+    head = commit(tmp_path / "one", "a", "a")
+    git(tmp_path / "one", "push", "-q", url, "HEAD:refs/heads/side", "HEAD:refs/heads/main")
+
+    def message():
+        got = sqs.receive_message(QueueUrl=queue).get("Messages")
+        return got and json.loads(got[0]["Body"])["Records"][0]
+
+    told = wait_until(message, what="the topic is told")
+    assert told["codecommit"]["references"] == [{"commit": head, "ref": "refs/heads/main", "created": True}]
+    assert (told["customData"], told["eventTriggerName"]) == ("x", "main")

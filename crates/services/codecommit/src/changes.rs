@@ -7,12 +7,15 @@
 
 use crate::git::names::{HEADS, TAGS};
 use crate::git::references::Tip;
-use crate::model::{Change, Merge, Repository, Told};
+use crate::model::{Change, Merge, Repository, Told, Triggers};
+use crate::triggers::{self, Moved};
 use crate::{CodeCommit, pulls};
+use neargate_base::task;
 use neargate_service::events::Event;
 use neargate_service::{AwsError, Committed, House, Scope, Stored, Tx, db};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const SOURCE: &str = "aws.codecommit";
 const DETAIL_TYPE: &str = "CodeCommit Repository State Change";
@@ -73,7 +76,7 @@ async fn repository(
 /// When git or the store cannot be asked; then the change stays.
 pub async fn settle(
     codecommit: &CodeCommit,
-    house: &House,
+    house: &Arc<House>,
     change: &Stored<Change>,
 ) -> Result<(), AwsError> {
     let over = house.db.tx().delete_key(change.key.clone());
@@ -86,15 +89,24 @@ pub async fn settle(
     let tips = codecommit.git.tips(id, "refs/").await?;
     let told = |name: &&String| name.starts_with(HEADS) || name.starts_with(TAGS);
     let names: Vec<&String> = change.references.iter().filter(told).collect();
+    let put = house.db.get::<Triggers>(&scope, id).await?;
+    let mut fired = Vec::new();
     for few in names.chunks(TOGETHER) {
-        tell(house, &scope, &found, change, few, &tips).await?;
+        let of = tell(house, &scope, &found, change, few, &tips, put.as_deref()).await?;
+        fired.extend(of);
+    }
+    if !fired.is_empty() {
+        task::spawn(
+            "codecommit-triggers",
+            triggers::deliver(house.clone(), fired),
+        );
     }
     pulls::follow(codecommit, house, &scope, &found, change, &tips).await?;
     default_branch(codecommit, house, found, &names, &tips).await?;
     over.commit().await.map(drop)
 }
 
-/// Tells of a few references until nobody else has done so meanwhile.
+/// Tells of a few references until nobody else has done so meanwhile. Answers the keys of what topics are told.
 async fn tell(
     house: &House,
     scope: &Scope,
@@ -102,9 +114,10 @@ async fn tell(
     change: &Change,
     names: &[&String],
     tips: &BTreeMap<String, Tip>,
-) -> Result<(), AwsError> {
+    put: Option<&Triggers>,
+) -> Result<Vec<String>, AwsError> {
     loop {
-        let mut tx = house.db.tx();
+        let (mut tx, mut fired) = (house.db.tx(), Vec::new());
         for name in names {
             let key = db::key::<Told>(scope, &format!("{}/{name}", repository.id));
             let told = house.db.get_key::<Told>(&key).await?;
@@ -123,10 +136,29 @@ async fn tell(
                 (None, None) => tx,
             };
             tx = post(tx, house, scope, repository, change, name, before, tip);
+            let event = event_name(before, tip);
+            if let (Some(put), Some(commit)) = (put, tip.map(|tip| &*tip.target).or(before)) {
+                let moved = Moved {
+                    name,
+                    commit,
+                    event,
+                };
+                tx = triggers::fire(
+                    tx, house, scope, repository, put, change, &moved, &mut fired,
+                );
+            }
         }
         if let Committed::At(_) = tx.commit().await? {
-            return Ok(());
+            return Ok(fired);
         }
+    }
+}
+
+fn event_name(before: Option<&str>, tip: Option<&Tip>) -> &'static str {
+    match (before, tip) {
+        (None, _) => "referenceCreated",
+        (_, Some(_)) => "referenceUpdated",
+        (_, None) => "referenceDeleted",
     }
 }
 
@@ -146,11 +178,7 @@ fn post(
         let branch = name.strip_prefix(HEADS);
         let mut detail = json!({
             "callerUserArn": change.caller,
-            "event": match (before, tip) {
-                (None, _) => "referenceCreated",
-                (_, Some(_)) => "referenceUpdated",
-                (_, None) => "referenceDeleted",
-            },
+            "event": event_name(before, tip),
             "referenceFullName": name,
             "referenceName": branch.or_else(|| name.strip_prefix(TAGS)),
             "referenceType": if branch.is_some() { "branch" } else { "tag" },

@@ -14,6 +14,7 @@ mod model;
 mod plan;
 mod pulls;
 mod sweep;
+mod triggers;
 
 #[cfg(test)]
 mod tests;
@@ -73,7 +74,7 @@ impl Component for CodeCommit {
 fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
     use api::{
         approvals, branches, comments, commits, differences, files, merges, pulls, repositories,
-        tags, templates,
+        tags, templates, triggers,
     };
     OperationTable::new(&SERVICE, codecommit)
         .wording(error::invalid)
@@ -271,6 +272,20 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
             ops::ListRepositoriesForApprovalRuleTemplate,
             templates::list_repositories_for_approval_rule_template,
         )
+        .partly(
+            ops::PutRepositoryTriggers,
+            triggers::put_repository_triggers,
+            TOPICS,
+        )
+        .on(
+            ops::GetRepositoryTriggers,
+            triggers::get_repository_triggers,
+        )
+        .partly(
+            ops::TestRepositoryTriggers,
+            triggers::test_repository_triggers,
+            TOPICS,
+        )
         .on(
             ops::PostCommentForComparedCommit,
             comments::post_comment_for_compared_commit,
@@ -297,6 +312,7 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
 
 /// The files of a commit, 20 MiB together, as base64 in JSON.
 const MAX_COMMIT_BYTES: usize = 32 << 20;
+const TOPICS: &str = "destinations are topics of SNS; Lambda functions are refused";
 const RENAMES: &str = "a file that was renamed is one that went and one that came";
 const MERGES: &str =
     "a file that was renamed is one that went and one that came; keepEmptyFolders has no effect";

@@ -245,3 +245,29 @@ pub struct Comment {
 impl Resource for Comment {
     const KIND: &'static str = "codecommit/comment";
 }
+
+/// `codecommit/triggers/…/<the repository's id>`. The API writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Triggers {
+    /// Another one each time they are put.
+    pub id: String,
+    pub triggers: Vec<Json<api::RepositoryTrigger>>,
+}
+
+impl Resource for Triggers {
+    const KIND: &'static str = "codecommit/triggers";
+}
+
+/// `codecommit/triggered/…/<id>`: what a topic is to be told. [`crate::changes`] writes it, [`crate::triggers`]
+/// delivers it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Triggered {
+    pub repository_arn: String,
+    pub topic: String,
+    pub trigger: String,
+    pub message: String,
+}
+
+impl Resource for Triggered {
+    const KIND: &'static str = "codecommit/triggered";
+}

@@ -1,8 +1,10 @@
 //! What a start finds: changes whose writers were killed, directories of repositories that were deleted.
 
 use crate::git::blocking;
-use crate::model::{Change, Comment, PullEvent, PullRequest, Repository, Told};
-use crate::{CodeCommit, changes};
+use crate::model::{
+    Change, Comment, PullEvent, PullRequest, Repository, Told, Triggered, Triggers,
+};
+use crate::{CodeCommit, changes, triggers};
 use futures_util::future::join_all;
 use neargate_service::{AwsError, Db, House, Scope, Stored, db};
 use std::collections::BTreeSet;
@@ -31,7 +33,7 @@ pub async fn run(codecommit: Arc<CodeCommit>, house: Arc<House>) {
 }
 
 /// A program that outlived whoever started it may still move references: it holds the lock of its trace.
-async fn finish(codecommit: &CodeCommit, house: &House, change: &Stored<Change>) {
+async fn finish(codecommit: &CodeCommit, house: &Arc<House>, change: &Stored<Change>) {
     let trace = codecommit.git.trace(change.id());
     let gone = trace.clone();
     let ended = blocking(move || match std::fs::File::open(gone) {
@@ -103,9 +105,10 @@ pub async fn forget(db: &Db, prefix: &str) -> Result<(), AwsError> {
     take_away(db, &keys).await
 }
 
-/// Forgets what was said of a repository that is gone: pull requests, their histories, comments.
+/// Forgets what was said of a repository that is gone: pull requests, their histories, comments;
+/// and its triggers.
 pub async fn forget_talk(db: &Db, scope: &Scope, id: &str) -> Result<(), AwsError> {
-    let mut keys = Vec::new();
+    let mut keys = vec![db::key::<Triggers>(scope, id)];
     for pull in db.list::<PullRequest>(scope).await? {
         if pull.repository_id == id {
             let prefix = format!("{}/", PullRequest::id(pull.number));

@@ -11,6 +11,7 @@ pub mod pulls;
 pub mod repositories;
 pub mod tags;
 pub mod templates;
+pub mod triggers;
 
 use crate::git::names;
 use crate::model::Repository;

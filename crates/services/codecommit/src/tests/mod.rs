@@ -69,7 +69,8 @@ impl Bench {
 #[test]
 fn stored_forms() {
     use crate::model::{
-        Change, Comment, Number, PullEvent, PullRequest, Repository, RuleTemplate, Told,
+        Change, Comment, Number, PullEvent, PullRequest, Repository, RuleTemplate, Told, Triggered,
+        Triggers,
     };
     use neargate_service::golden::check;
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -81,4 +82,6 @@ fn stored_forms() {
     check::<PullEvent>(golden);
     check::<RuleTemplate>(golden);
     check::<Comment>(golden);
+    check::<Triggers>(golden);
+    check::<Triggered>(golden);
 }
