@@ -189,6 +189,15 @@ fn texts() {
 fn loops() {
     let text = "
 Transform: AWS::LanguageExtensions
+Parameters:
+  Env: {Type: String}
+Mappings:
+  Names: {prod: {Of: [x, y]}}
+Outputs:
+  Fn::ForEach::Named:
+    - Name
+    - !FindInMap [Names, !Ref Env, Of]
+    - 'Out${Name}': {Value: !Ref Name}
 Resources:
   Fn::ForEach::Queues:
     - Name
