@@ -1,5 +1,6 @@
 """CodeBuild by real clients: builds run in containers, from a source to an artifact."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -163,6 +164,10 @@ phases:
       - head -c 700000 /dev/urandom > dist/big
       - sha256sum dist/big | cut -d' ' -f1 > dist/sum
       - touch dist/skipped.tmp
+      - mkdir tests
+      - printf '<testsuite><testcase name="good"/><testcase name="bad"><failure/></testcase></testsuite>' > tests/r.xml
+reports:
+  unit: {files: ['*.xml'], base-directory: tests}
 artifacts:
   files: ['**/*']
   exclude-paths: ['**/*.tmp']
@@ -199,10 +204,20 @@ def test_a_source_becomes_an_artifact(busybox):
         assert archive.read("out.txt") == b"from s3\nbuildspec a b arn:aws:s3:::builds/src.zip\n"
         assert archive.read("sub/ran") == b"ran\n"
         assert hashlib.sha256(archive.read("big")).hexdigest() == archive.read("sum").decode().strip()
+    codebuild = gate.client("codebuild")
+    assert codebuild.list_report_groups()["reportGroups"][0].endswith(":report-group/packs-unit")
+    report = codebuild.batch_get_reports(reportArns=build["reportArns"])["reports"][0]
+    assert (report["status"], report["testSummary"]["total"]) == ("FAILED", 2)
+    cases = codebuild.describe_test_cases(reportArn=report["arn"])["testCases"]
+    assert [(c["name"], c["status"]) for c in cases] == [("good", "SUCCEEDED"), ("bad", "FAILED")]
     # Without a zip archive every file is an object.
     plain = artifacts | {"packaging": "NONE", "name": "plain", "overrideArtifactName": False}
-    build = over(gate, start(gate, "packs", artifactsOverride=plain))
+    kept = {"s3Logs": {"status": "ENABLED", "location": "builds/logs"}}
+    build = over(gate, start(gate, "packs", artifactsOverride=plain, logsConfigOverride=kept))
     assert build["buildStatus"] == "SUCCEEDED", build["phases"]
+    key = f"logs/{build['id'].split(':')[1]}.gz"
+    text = gzip.decompress(s3.get_object(Bucket="builds", Key=key)["Body"].read()).decode()
+    assert "Phase complete: POST_BUILD State: SUCCEEDED" in text
     assert s3.get_object(Bucket="builds", Key="out/plain/sub/ran")["Body"].read() == b"ran\n"
 
 

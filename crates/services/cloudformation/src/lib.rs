@@ -65,11 +65,7 @@ impl Component for CloudFormation {
             )
             .on(ops::ListExports, exports::list_exports)
             .on(ops::ListImports, exports::list_imports)
-            .partly(
-                ops::GetTemplate,
-                templates::get_template,
-                "the processed template is shown as the original",
-            )
+            .on(ops::GetTemplate, templates::get_template)
             .partly(
                 ops::GetTemplateSummary,
                 templates::get_template_summary,

@@ -178,6 +178,9 @@ impl Resource for Name {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TemplateText {
     pub text: String,
+    /// What its transforms made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processed: Option<String>,
 }
 
 impl Resource for TemplateText {

@@ -47,7 +47,7 @@ impl CodeBuild {
 #[async_trait::async_trait]
 impl Component for CodeBuild {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
-        use api::{builds, images, projects, start};
+        use api::{builds, images, projects, reports, start};
         let table = OperationTable::new(&SERVICE, self)
             .wording(error::breaks_the_model)
             .partly(ops::CreateProject, projects::create_project, PROJECTS)
@@ -66,7 +66,28 @@ impl Component for CodeBuild {
                 ops::ListCuratedEnvironmentImages,
                 images::list_curated_environment_images,
                 "only the images that the operator named",
-            );
+            )
+            .partly(
+                ops::CreateReportGroup,
+                reports::create_report_group,
+                REPORTS,
+            )
+            .partly(
+                ops::UpdateReportGroup,
+                reports::update_report_group,
+                REPORTS,
+            )
+            .on(ops::DeleteReportGroup, reports::delete_report_group)
+            .on(ops::BatchGetReportGroups, reports::batch_get_report_groups)
+            .on(ops::ListReportGroups, reports::list_report_groups)
+            .on(ops::BatchGetReports, reports::batch_get_reports)
+            .on(ops::ListReports, reports::list_reports)
+            .on(
+                ops::ListReportsForReportGroup,
+                reports::list_reports_for_report_group,
+            )
+            .on(ops::DeleteReport, reports::delete_report)
+            .on(ops::DescribeTestCases, reports::describe_test_cases);
         Arc::new(table)
     }
 
@@ -86,7 +107,8 @@ impl Component for CodeBuild {
     }
 }
 
-const PROJECTS: &str = "fleets, build file systems, badges and public projects are refused; batch configurations, \
-                        caches and report settings are kept and do nothing";
+const PROJECTS: &str = "fleets, build file systems, badges and public projects are refused; batch configurations and \
+                        caches are kept and do nothing";
 const BUILDS: &str = "Linux on this machine's processor, small to large; sources NO_SOURCE, S3, CODECOMMIT and those \
-                      of a pipeline; no reports, caches, batches and S3 logs";
+                      of a pipeline; reports of JUnit and Cucumber; no caches and batches";
+const REPORTS: &str = "reports of tests without exports to S3; reports of coverage are refused";

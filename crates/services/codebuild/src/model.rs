@@ -1,6 +1,6 @@
 //! What CodeBuild stores.
 
-use crate::buildspec::Files;
+use crate::buildspec::{Files, ReportFiles};
 use neargate_api_codebuild as api;
 use neargate_base::Timestamp;
 use neargate_service::sealing::Sealed;
@@ -48,6 +48,44 @@ pub enum Stage {
     Complete,
 }
 
+/// `codebuild/report-group/…/<name>`. The API writes it, or the first build that reports to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportGroup {
+    pub shown: Json<api::ReportGroup>,
+}
+
+impl Resource for ReportGroup {
+    const KIND: &'static str = "codebuild/report-group";
+}
+
+/// `codebuild/report/…/<group>:<the build's uuid>`. The build's driver writes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub shown: Json<api::Report>,
+}
+
+impl Resource for Report {
+    const KIND: &'static str = "codebuild/report";
+}
+
+/// `codebuild/report-cases/…/<the report's id>/<number>`: some of a report's cases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportCases {
+    pub cases: Vec<Json<api::TestCase>>,
+}
+
+impl Resource for ReportCases {
+    const KIND: &'static str = "codebuild/report-cases";
+}
+
+pub fn group_arn(scope: &Scope, name: &str) -> String {
+    scope.arn("codebuild", format!("report-group/{name}"))
+}
+
+pub fn report_arn(scope: &Scope, id: &str) -> String {
+    scope.arn("codebuild", format!("report/{id}"))
+}
+
 /// What of the buildspec counts once the phases are over.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Kept {
@@ -57,6 +95,8 @@ pub struct Kept {
     pub secondary: Vec<(String, Files)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exported: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<(String, ReportFiles)>,
 }
 
 /// `codebuild/build/…/<project>:<uuid>`. `StartBuild` writes it, `StopBuild` asks for its end, and its driver
@@ -92,6 +132,9 @@ pub struct Build {
     /// The values that its log does not show, a JSON list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Sealed>,
+    /// The rest of its output is in its logs.
+    #[serde(default)]
+    pub logs_closed: bool,
     pub queued_at: Timestamp,
 }
 

@@ -50,7 +50,16 @@ pub async fn prepare(
         }
         (false, _) => text(cx, asked.body, asked.url).await?,
     };
-    let template = Template::read(&text).map_err(error::validation)?;
+    let had = previous
+        .map(|stack| stack.deployment.parameters.clone())
+        .unwrap_or_default();
+    let given = given(asked.parameters)?;
+    let known = given.iter().filter_map(|(name, given)| match given {
+        Given::Value(value) => Some((name.clone(), value.clone())),
+        Given::Previous => Some((name.clone(), had.get(name)?.clone())),
+    });
+    let known = known.collect();
+    let (template, processed) = Template::read_with(&text, &known).map_err(error::validation)?;
     let unknown: Vec<String> = template
         .types()
         .into_iter()
@@ -63,30 +72,6 @@ pub async fn prepare(
         )));
     }
     check_capabilities(&template, &asked.capabilities, asked.is_change_set)?;
-    let mut given = BTreeMap::new();
-    for parameter in asked.parameters {
-        let Some(name) = parameter.parameter_key else {
-            continue;
-        };
-        let value = match (parameter.use_previous_value, parameter.parameter_value) {
-            (Some(true), None) => Given::Previous,
-            (Some(true), Some(_)) => {
-                return Err(error::validation(format!(
-                    "Invalid input for parameter key {name}. Cannot specify usePreviousValue as true and non-empty value for a parameter"
-                )));
-            }
-            (_, Some(value)) => Given::Value(value),
-            (_, None) => {
-                return Err(error::validation(format!(
-                    "Invalid input for parameter key {name}. Need to specify either usePreviousValue as true or value for a parameter key"
-                )));
-            }
-        };
-        given.insert(name, value);
-    }
-    let had = previous
-        .map(|stack| stack.deployment.parameters.clone())
-        .unwrap_or_default();
     let parameters = values(&template.parameters, &given, &had).map_err(error::validation)?;
     let resolved = resolve(cx, &template, &parameters, asked.role_arn.as_deref()).await?;
     let tags = match (asked.tags, previous) {
@@ -106,15 +91,47 @@ pub async fn prepare(
     check_rules(cx, &template, &deployment)?;
     Ok(Prepared {
         template: Arc::new(template),
-        text: TemplateText { text },
+        text: TemplateText { text, processed },
         deployment,
     })
 }
 
+/// What a call gives for parameters.
+fn given(parameters: Vec<api::Parameter>) -> Result<BTreeMap<String, Given>, AwsError> {
+    let mut given = BTreeMap::new();
+    for parameter in parameters {
+        let Some(name) = parameter.parameter_key else {
+            continue;
+        };
+        let value = match (parameter.use_previous_value, parameter.parameter_value) {
+            (Some(true), None) => Given::Previous,
+            (Some(true), Some(_)) => {
+                return Err(error::validation(format!(
+                    "Invalid input for parameter key {name}. Cannot specify usePreviousValue as true and non-empty value for a parameter"
+                )));
+            }
+            (_, Some(value)) => Given::Value(value),
+            (_, None) => {
+                return Err(error::validation(format!(
+                    "Invalid input for parameter key {name}. Need to specify either usePreviousValue as true or value for a parameter key"
+                )));
+            }
+        };
+        given.insert(name, value);
+    }
+    Ok(given)
+}
+
+/// The text of a template, as it was given.
 pub async fn stored(cx: &Ctx, template: &str) -> Result<String, AwsError> {
+    record(cx, template).await.map(|record| record.text)
+}
+
+/// The same, and what its transforms made of it.
+pub async fn record(cx: &Ctx, template: &str) -> Result<TemplateText, AwsError> {
     let text = cx.db().get::<TemplateText>(&cx.scope, template).await?;
-    text.map(|stored| stored.value.text)
-        .ok_or_else(|| error::validation("Template does not exist"))
+    let missing = || error::validation("Template does not exist");
+    text.map(|stored| stored.value).ok_or_else(missing)
 }
 
 /// The text of a template as a call gives it.

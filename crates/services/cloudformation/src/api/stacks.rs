@@ -385,7 +385,9 @@ pub async fn describe_stacks(
     let mut stacks = Vec::new();
     for stack in &page.items {
         let text = stored(&cx, &stack.deployment.template).await.ok();
-        let template = text.and_then(|text| Template::read(&text).ok());
+        let parameters = &stack.deployment.parameters;
+        let template = text.and_then(|text| Template::read_with(&text, parameters).ok());
+        let template = template.map(|(template, _)| template);
         stacks.push(view::stack(&cx.scope, stack, template.as_ref()));
     }
     Ok(api::DescribeStacksOutput {

@@ -1,6 +1,6 @@
 //! What is asked of templates: what a stack has, what one declares, and whether it is one.
 
-use super::prepare::{stored, text};
+use super::prepare::{record, stored, text};
 use crate::CloudFormation;
 use crate::error;
 use crate::model::ChangeSet;
@@ -30,8 +30,13 @@ pub async fn get_template(
             ));
         }
     };
+    let record = record(&cx, &template).await?;
+    let body = match (input.template_stage.as_deref(), record.processed) {
+        (Some("Processed"), Some(processed)) => processed,
+        _ => record.text,
+    };
     Ok(api::GetTemplateOutput {
-        template_body: Some(stored(&cx, &template).await?),
+        template_body: Some(body),
         stages_available: Some(vec!["Original".into(), "Processed".into()]),
     })
 }
@@ -132,5 +137,8 @@ pub async fn validate_template(
 
 /// Of a change set that is stored: its template, read.
 pub async fn of(cx: &Ctx, set: &ChangeSet) -> Result<Template, AwsError> {
-    Template::read(&stored(cx, &set.deployment.template).await?).map_err(error::validation)
+    let text = stored(cx, &set.deployment.template).await?;
+    let read = Template::read_with(&text, &set.deployment.parameters);
+    read.map(|(template, _)| template)
+        .map_err(error::validation)
 }

@@ -66,7 +66,8 @@ impl Engine {
             .db
             .get::<crate::model::TemplateText>(scope, id)
             .await?;
-        let text = text.map(|stored| stored.value.text).unwrap_or_default();
+        let text = text.map(|stored| stored.value.processed.unwrap_or(stored.value.text));
+        let text = text.unwrap_or_default();
         let template = Arc::new(Template::read(&text).map_err(crate::error::validation)?);
         let mut all = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= KEPT {

@@ -1,37 +1,60 @@
 //! What `AWS::LanguageExtensions` adds and is carried out before anything else: `Fn::ForEach`
 //! (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-foreach.html>).
-//! Its collections are written out, or the defaults of parameters with lists.
+//! Its collections are written out, or parameters with lists, or found in mappings.
 
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A loop of loops stands for no more than this.
 const MOST: usize = 10_000;
 
+/// What collections look at.
+struct Seen {
+    parameters: BTreeMap<String, String>,
+    mappings: Value,
+}
+
+/// The tree without loops, when it asks for that. `given` are the values of parameters; others have their
+/// defaults.
+///
 /// # Errors
 /// What is wrong with a loop.
-pub fn language_extensions(tree: Map<String, Value>) -> Result<Map<String, Value>, String> {
+pub fn language_extensions(
+    tree: &Map<String, Value>,
+    given: &BTreeMap<String, String>,
+) -> Result<Option<Map<String, Value>>, String> {
     let named = |v: &Value| match v {
         Value::String(one) => one == "AWS::LanguageExtensions",
         Value::Array(all) => all.iter().any(|one| one == "AWS::LanguageExtensions"),
         _ => false,
     };
     if !tree.get("Transform").is_some_and(named) {
-        return Ok(tree);
+        return Ok(None);
     }
-    let parameters = tree.get("Parameters").cloned().unwrap_or_default();
+    let declared = tree.get("Parameters").and_then(Value::as_object);
+    let defaults = declared.into_iter().flatten().filter_map(|(name, of)| {
+        let default = of.get("Default").filter(|v| !v.is_null())?;
+        Some((name.clone(), super::text_of(default)))
+    });
+    let mut parameters: BTreeMap<String, String> = defaults.collect();
+    parameters.extend(given.clone());
+    let seen = Seen {
+        parameters,
+        mappings: tree.get("Mappings").cloned().unwrap_or_default(),
+    };
     let mut budget = MOST;
-    match unfold(Value::Object(tree), &parameters, &mut budget)? {
-        Value::Object(tree) => Ok(tree),
+    match unfold(Value::Object(tree.clone()), &seen, &mut budget)? {
+        Value::Object(tree) => Ok(Some(tree)),
         _ => Err("Template format error: unsupported structure.".into()),
     }
 }
 
-fn unfold(value: Value, parameters: &Value, budget: &mut usize) -> Result<Value, String> {
+fn unfold(value: Value, seen: &Seen, budget: &mut usize) -> Result<Value, String> {
     match value {
         Value::Array(items) => {
             let items: Result<Vec<Value>, String> = items
                 .into_iter()
-                .map(|item| unfold(item, parameters, budget))
+                .map(|item| unfold(item, seen, budget))
                 .collect();
             Ok(Value::Array(items?))
         }
@@ -40,9 +63,9 @@ fn unfold(value: Value, parameters: &Value, budget: &mut usize) -> Result<Value,
             for (key, value) in map {
                 match key.strip_prefix("Fn::ForEach::") {
                     None => {
-                        out.insert(key, unfold(value, parameters, budget)?);
+                        out.insert(key, unfold(value, seen, budget)?);
                     }
-                    Some(name) => out.extend(each(name, &value, parameters, budget)?),
+                    Some(name) => out.extend(each(name, &value, seen, budget)?),
                 }
             }
             Ok(Value::Object(out))
@@ -54,7 +77,7 @@ fn unfold(value: Value, parameters: &Value, budget: &mut usize) -> Result<Value,
 fn each(
     name: &str,
     of: &Value,
-    parameters: &Value,
+    seen: &Seen,
     budget: &mut usize,
 ) -> Result<Map<String, Value>, String> {
     let malformed = || format!("Fn::ForEach::{name} layout is incorrect");
@@ -64,12 +87,12 @@ fn each(
         return Err(malformed());
     };
     let mut out = Map::new();
-    for item in collected(name, collection, parameters)? {
+    for item in collected(name, collection, seen)? {
         *budget = budget
             .checked_sub(1)
             .ok_or("Fn::ForEach stands for too much")?;
         let body = replaced(&Value::Object(body.clone()), variable, &item);
-        let Value::Object(body) = unfold(body, parameters, budget)? else {
+        let Value::Object(body) = unfold(body, seen, budget)? else {
             return Err(malformed());
         };
         out.extend(body);
@@ -77,33 +100,43 @@ fn each(
     Ok(out)
 }
 
-fn collected(name: &str, collection: &Value, parameters: &Value) -> Result<Vec<String>, String> {
+fn collected(name: &str, collection: &Value, seen: &Seen) -> Result<Vec<String>, String> {
+    let unknown = || format!("Fn::ForEach::{name} could not resolve its collection");
     match collection {
         Value::Array(items) => {
             let mut all = Vec::new();
             for item in items {
                 match item {
-                    Value::Object(_) => all.extend(collected(name, item, parameters)?),
+                    Value::Object(_) => all.extend(collected(name, item, seen)?),
                     item => all.push(super::text_of(item)),
                 }
             }
             Ok(all)
         }
-        Value::Object(map) => {
-            let parameter = map
-                .get("Ref")
-                .and_then(Value::as_str)
-                .and_then(|n| parameters.get(n));
-            let default = parameter
-                .and_then(|p| p.get("Default"))
-                .and_then(Value::as_str);
-            let Some(default) = default else {
-                return Err(format!(
-                    "Neargate takes for the collection of Fn::ForEach::{name} a list, or a parameter with a default"
-                ));
-            };
-            Ok(default.split(',').map(|s| s.trim().to_owned()).collect())
-        }
+        Value::Object(map) => match (map.get("Ref"), map.get("Fn::FindInMap")) {
+            (Some(of), _) => {
+                let value = seen
+                    .parameters
+                    .get(&super::text_of(of))
+                    .ok_or_else(unknown)?;
+                Ok(value.split(',').map(|s| s.trim().to_owned()).collect())
+            }
+            (_, Some(Value::Array(path))) => {
+                let mut at = &seen.mappings;
+                for key in path {
+                    let key = match key.get("Ref") {
+                        Some(of) => seen
+                            .parameters
+                            .get(&super::text_of(of))
+                            .ok_or_else(unknown)?,
+                        None => key.as_str().ok_or_else(unknown)?,
+                    };
+                    at = at.get(key).ok_or_else(unknown)?;
+                }
+                collected(name, at, seen)
+            }
+            _ => Err(unknown()),
+        },
         _ => Err(format!("Fn::ForEach::{name} layout is incorrect")),
     }
 }

@@ -59,6 +59,18 @@ impl Template {
     /// # Errors
     /// AWS's sentence for what is wrong with it.
     pub fn read(text: &str) -> Result<Template, String> {
+        Template::read_with(text, &BTreeMap::new()).map(|(template, _)| template)
+    }
+
+    /// With these values of parameters where it is written by them; and what it is then, when that is another
+    /// text.
+    ///
+    /// # Errors
+    /// AWS's sentence for what is wrong with it.
+    pub fn read_with(
+        text: &str,
+        given: &BTreeMap<String, String>,
+    ) -> Result<(Template, Option<String>), String> {
         let tree = yaml::parse(text).map_err(|why| match text.trim_start().starts_with('{') {
             true => format!("Template format error: JSON not well-formed. {why}"),
             false => format!("Template format error: YAML not well-formed. {why}"),
@@ -66,7 +78,13 @@ impl Template {
         let Value::Object(tree) = tree else {
             return Err("Template format error: unsupported structure.".into());
         };
-        Template::of(expand::language_extensions(tree)?)
+        match expand::language_extensions(&tree, given)? {
+            None => Ok((Template::of(tree)?, None)),
+            Some(tree) => {
+                let text = Value::Object(tree.clone()).to_string();
+                Ok((Template::of(tree)?, Some(text)))
+            }
+        }
     }
 
     fn of(mut tree: Map<String, Value>) -> Result<Template, String> {

@@ -123,8 +123,10 @@ impl Declared {
             true => value.split(',').map(str::trim).collect(),
             false => vec![value],
         };
+        let is_allowed = |value: &str, allowed: &[String]| allowed.iter().any(|a| a == value);
         if let Some(allowed) = &self.allowed_values
-            && each.iter().any(|value| !allowed.iter().any(|a| a == value))
+            && !is_allowed(value, allowed)
+            && each.iter().any(|value| !is_allowed(value, allowed))
         {
             return fails("must be one of AllowedValues".to_owned());
         }

@@ -189,6 +189,15 @@ fn texts() {
 fn loops() {
     let text = "
 Transform: AWS::LanguageExtensions
+Parameters:
+  Env: {Type: String}
+Mappings:
+  Names: {prod: {Of: [x, y]}}
+Outputs:
+  Fn::ForEach::Named:
+    - Name
+    - !FindInMap [Names, !Ref Env, Of]
+    - 'Out${Name}': {Value: !Ref Name}
 Resources:
   Fn::ForEach::Queues:
     - Name
@@ -197,7 +206,15 @@ Resources:
         Type: AWS::SQS::Queue
         Properties: {QueueName: !Sub 'q-${Name}'}
 ";
-    let template = Template::read(text).expect("a template");
+    assert!(Template::read(text).is_err());
+    let given = BTreeMap::from([("Env".to_owned(), "prod".to_owned())]);
+    let (template, _) = Template::read_with(text, &given).expect("a template");
+    let outputs = template
+        .outputs
+        .iter()
+        .map(|(name, output)| (name.as_str(), &output.value));
+    let outputs: Vec<(&str, &Value)> = outputs.collect();
+    assert_eq!(outputs, [("Outx", &json!("x")), ("Outy", &json!("y"))]);
     let names: Vec<&str> = template
         .resources
         .iter()

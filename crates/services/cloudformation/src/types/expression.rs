@@ -101,6 +101,18 @@ impl Sight<'_> {
             "item" => at(self.item?, rest),
             "att" => self.attributes?.get(rest).cloned(),
             "permission" => Some(permission(self.item.or(self.properties)?, rest)),
+            // `PublicRead` is `public-read` to S3.
+            "acl" => self
+                .properties?
+                .get("AccessControl")?
+                .as_str()
+                .map(|named| {
+                    let dashed = |(at, c): (usize, char)| match c.is_ascii_uppercase() && at > 0 {
+                        true => format!("-{}", c.to_ascii_lowercase()),
+                        false => c.to_ascii_lowercase().to_string(),
+                    };
+                    Value::String(named.char_indices().map(dashed).collect())
+                }),
             "record_set" => Some(record_set(self.properties?)),
             "target" => {
                 let target = self.properties?.get("ScalingTargetId")?.as_str()?;

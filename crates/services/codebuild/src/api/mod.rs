@@ -3,6 +3,7 @@
 pub mod builds;
 pub mod images;
 pub mod projects;
+pub mod reports;
 pub mod start;
 
 use crate::error;

@@ -98,7 +98,7 @@ fn own_key(scope: &Scope) -> String {
     scope.arn("kms", "alias/aws/s3")
 }
 
-fn checked_tags(given: Vec<api::Tag>) -> Result<Vec<api::Tag>, AwsError> {
+pub fn checked_tags(given: Vec<api::Tag>) -> Result<Vec<api::Tag>, AwsError> {
     let pairs = given
         .into_iter()
         .map(|t| (t.key.unwrap_or_default(), t.value.unwrap_or_default()));

@@ -262,6 +262,7 @@ fn build(cx: &Ctx, project: &Project, input: &api::StartBuildInput) -> Result<Bu
         logged_bytes: 0,
         kept: None,
         secrets: None,
+        logs_closed: false,
         queued_at: now,
     })
 }
@@ -290,13 +291,19 @@ fn logs(
     uuid: &str,
 ) -> Result<api::LogsLocation, AwsError> {
     let config = config.unwrap_or_default();
-    if config
-        .s3_logs
-        .as_ref()
-        .is_some_and(|s| s.status == "ENABLED")
-    {
-        return Err(error::not_built("logs in S3"));
+    let in_s3 = config.s3_logs.as_ref().filter(|s| s.status == "ENABLED");
+    if in_s3.is_some_and(|s| s.location.as_deref().unwrap_or_default().is_empty()) {
+        return Err(error::invalid(
+            "Invalid logsConfig: location must be specified for s3Logs that are ENABLED",
+        ));
     }
+    let s3_logs_arn = in_s3.and_then(|s| s.location.clone());
+    let s3_logs_arn = s3_logs_arn.map(|location| {
+        let location = location
+            .trim_start_matches("arn:aws:s3:::")
+            .trim_end_matches('/');
+        format!("arn:aws:s3:::{location}/{uuid}.gz")
+    });
     let watch = config
         .cloud_watch_logs
         .unwrap_or(api::CloudWatchLogsConfig {
@@ -304,6 +311,7 @@ fn logs(
             ..Default::default()
         });
     let mut location = api::LogsLocation {
+        s3_logs_arn,
         s3_logs: Some(config.s3_logs.unwrap_or(api::S3LogsConfig {
             status: "DISABLED".to_owned(),
             ..Default::default()

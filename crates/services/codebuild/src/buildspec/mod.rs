@@ -51,6 +51,14 @@ pub struct Files {
     pub enable_symlinks: bool,
 }
 
+/// A report's files, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReportFiles {
+    pub files: Files,
+    /// `JUNITXML`.
+    pub format: String,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Buildspec {
     pub version: Version,
@@ -67,9 +75,14 @@ pub struct Buildspec {
     pub post_build: Phase,
     pub artifacts: Option<Files>,
     pub secondary_artifacts: Vec<(String, Files)>,
+    /// By the name or the ARN of their group.
+    pub reports: Vec<(String, ReportFiles)>,
     /// What it asks for that is not built here: told in the build's log.
     pub unserved: Vec<&'static str>,
 }
+
+/// Report groups that a buildspec may name.
+const MOST_REPORTS: usize = 5;
 
 /// Reads one.
 ///
@@ -110,12 +123,24 @@ pub fn parse(text: &str) -> Result<Buildspec, String> {
             _ => Err(format!("secondary artifact {id} is no mapping")),
         })
         .collect();
-    let unserved = [
-        ("reports", "reports"),
-        ("batch", "batch"),
-        ("proxy", "proxy"),
-        ("cache", "cache"),
-    ];
+    let reports = map_of(&root, "reports")?;
+    if reports.len() > MOST_REPORTS {
+        return Err(format!("more than {MOST_REPORTS} report groups"));
+    }
+    let reports: Result<Vec<_>, String> = reports
+        .iter()
+        .map(|(name, of)| match of {
+            Value::Object(map) => {
+                let format = text_of(map, "file-format")?;
+                let format = format.unwrap_or_else(|| "JUNITXML".into());
+                let files = files_of(map)?;
+                let format = format.to_ascii_uppercase();
+                Ok((name.clone(), ReportFiles { files, format }))
+            }
+            _ => Err(format!("report {name} is no mapping")),
+        })
+        .collect();
+    let unserved = [("batch", "batch"), ("proxy", "proxy"), ("cache", "cache")];
     let unserved = unserved
         .iter()
         .filter(|(key, _)| root.get(*key).is_some_and(|v| !v.is_null()));
@@ -136,6 +161,7 @@ pub fn parse(text: &str) -> Result<Buildspec, String> {
             false => Some(files_of(&artifacts)?),
         },
         secondary_artifacts: secondary?,
+        reports: reports?,
         unserved: unserved.map(|(_, name)| *name).collect(),
     })
 }
@@ -202,7 +228,7 @@ fn commands(map: &Map<String, Value>, name: &str) -> Result<Vec<String>, String>
 fn files_of(map: &Map<String, Value>) -> Result<Files, String> {
     let files = list_of(map, "files")?;
     if files.is_empty() {
-        return Err("artifacts have no files".into());
+        return Err("artifacts or reports have no files".into());
     }
     let truth = |name| Ok::<_, String>(text_of(map, name)?.is_some_and(|t| truthy(&t)));
     Ok(Files {

@@ -5,4 +5,5 @@ pub mod glob;
 pub mod mask;
 pub mod phases;
 pub mod progress;
+pub mod report;
 pub mod script;

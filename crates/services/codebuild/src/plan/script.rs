@@ -319,14 +319,17 @@ fn last(spec: &Buildspec) -> String {
     let secondary = spec.secondary_artifacts.iter().map(|(_, files)| files);
     let secondary = secondary.enumerate().map(|(at, files)| (at + 1, files));
     for (at, files) in primary.chain(secondary) {
-        text += &evaluated(at, files);
+        text += &evaluated(&at.to_string(), files);
+    }
+    for (at, (_, report)) in spec.reports.iter().enumerate() {
+        text += &evaluated(&format!("r{at}"), &report.files);
     }
     text += "__ng_busy=0\nrm -f \"$__ng_run/state\"\n: >\"$__ng_run/done\"\nexit 0\n";
     text
 }
 
 /// A name and a base directory are evaluated by the shell; each in one of its own, which it may end.
-fn evaluated(at: usize, files: &Files) -> String {
+fn evaluated(at: &str, files: &Files) -> String {
     let mut text = String::new();
     if let Some(name) = &files.name {
         let print = format!("printf '%s' \"{}\"", name.replace('"', "\\\""));

@@ -86,7 +86,7 @@ pub async fn upload(
 }
 
 /// The files that a pattern means, as they are in the container.
-async fn taken(
+pub async fn taken(
     house: &Arc<House>,
     place: &Place,
     files: &Files,

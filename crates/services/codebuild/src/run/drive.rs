@@ -2,7 +2,7 @@
 
 use super::artifacts::{self, Unmade};
 use super::container::{self, Failed};
-use super::{follow, logs, source, task, variables};
+use super::{follow, logs, reports, source, task, variables};
 use crate::archive::{Content, tarred};
 use crate::buildspec;
 use crate::events;
@@ -331,6 +331,7 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
             artifacts: spec.artifacts.clone(),
             secondary: spec.secondary_artifacts.clone(),
             exported: exported.take(MOST_EXPORTED).cloned().collect(),
+            reports: spec.reports.clone(),
         };
         self.note(build, &spec).await?;
         self.change(build, |b| {
@@ -448,10 +449,10 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
             Ok(place) => place,
             Err(next) => return Ok(next),
         };
-        let made = artifacts::upload(&self.house, &self.scope, build, &place).await;
+        let made = self.made(build, &place).await;
         let now = self.house.now();
         match made {
-            Ok(made) => {
+            Ok((made, arns)) => {
                 self.change(build, |b| {
                     let mut primary = None;
                     let mut secondary = Vec::new();
@@ -467,6 +468,7 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
                     if !secondary.is_empty() {
                         b.shown.secondary_artifacts = Some(secondary);
                     }
+                    b.shown.report_arns = Some(arns);
                     let well = phases::all_well(&b.shown);
                     phases::turn(&mut b.shown, FINALIZING, now);
                     let verdict = if well { SUCCEEDED } else { FAILED };
@@ -481,7 +483,56 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
         }
     }
 
+    /// Reports and artifacts.
+    async fn made(
+        &self,
+        build: &Build,
+        place: &Place,
+    ) -> Result<(Vec<api::BuildArtifacts>, Vec<String>), Unmade> {
+        let (house, scope) = (&self.house, &self.scope);
+        let (arns, told) = reports::all(house, scope, build, place).await?;
+        let lines = told.iter().map(|why| format!("[Neargate] {why}\n"));
+        let text: String = lines.collect();
+        logs::put(house, scope, build, &text)
+            .await
+            .map_err(Unmade::NotNow)?;
+        let made = artifacts::upload(house, scope, build, place).await?;
+        Ok((made, arns))
+    }
+
+    /// What its container said last, where that still runs.
+    async fn close_logs(&self, build: &Stored<Build>) -> Result<Next, AwsError> {
+        let mut logged = build.logged_bytes;
+        if build.task.is_some()
+            && build.kept.is_some()
+            && let task::State::Running(running) = self.task(build).await?
+            && let Some(place) = container::place(&self.house, &running).await
+        {
+            if let Ok(look) = follow::look(&self.house, &place, logged).await
+                && !look.log.is_empty()
+            {
+                let text = self.masked(build, &String::from_utf8_lossy(&look.log));
+                logs::put(&self.house, &self.scope, build, &text).await?;
+                logged += look.log.len() as u64;
+            }
+            if let Some(at) = logs::object(build)
+                && let Ok(whole) = follow::whole(&self.house, &place).await
+            {
+                let text = self.masked(build, &String::from_utf8_lossy(&whole));
+                logs::keep(&self.house, &self.scope, build, at, &text).await?;
+            }
+        }
+        self.change(build, |b| {
+            b.logs_closed = true;
+            b.logged_bytes = logged;
+        })
+        .await
+    }
+
     async fn finalizing(&self, build: &Stored<Build>) -> Result<Next, AwsError> {
+        if !build.logs_closed {
+            return self.close_logs(build).await;
+        }
         if let Some(task) = &build.task {
             task::stop(&self.house, &self.scope, task).await?;
             if !matches!(self.task(build).await?, task::State::Ended(_)) {

@@ -47,6 +47,16 @@ fn read(bytes: &[u8]) -> Option<Look> {
     })
 }
 
+/// The most of a log that is kept as one object.
+const WHOLE_BYTES: usize = 64 << 20;
+
+/// All of the log; of a longer one its end.
+pub async fn whole(house: &House, place: &Place) -> Result<Vec<u8>, Failed> {
+    let script = format!("tail -c {WHOLE_BYTES} /codebuild/run/log");
+    let said = container::run(house, place, &script, None, WHOLE_BYTES).await?;
+    Ok(said.bytes)
+}
+
 /// The small files of a directory of the script's, by their names.
 pub async fn small_files(
     house: &House,

@@ -1,8 +1,12 @@
-//! A build's log, as it comes: to CloudWatch Logs under the project's role.
+//! A build's log: to CloudWatch Logs as it comes, and to S3 at its end, under the project's role.
 
 use crate::model::Build;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use neargate_api_logs as logs;
+use neargate_api_s3 as s3;
 use neargate_service::{AwsError, Caller, House, Scope};
+use std::io::Write as _;
 use std::sync::Arc;
 
 /// Less than the largest event that CloudWatch Logs takes.
@@ -106,6 +110,52 @@ async fn send(
         // A group that somebody deleted does not hold up the build.
         Err(error) => {
             tracing::warn!(build = build.id(), group, %error, "output is not in its log");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Bucket and key of the log in S3, where the project wants it there.
+pub fn object(build: &Build) -> Option<(String, String)> {
+    let logs = build.shown.logs.as_ref()?.s3_logs.as_ref()?;
+    if logs.status != "ENABLED" {
+        return None;
+    }
+    let location = logs.location.as_deref()?;
+    let location = location.trim_start_matches("arn:aws:s3:::");
+    let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
+    let prefix = prefix.trim_matches('/');
+    let key = match prefix {
+        "" => format!("{}.gz", build.uuid()),
+        prefix => format!("{prefix}/{}.gz", build.uuid()),
+    };
+    Some((bucket.to_owned(), key))
+}
+
+/// Puts the whole log there. A bucket that may not be written does not hold up the build's end.
+pub async fn keep(
+    house: &Arc<House>,
+    scope: &Scope,
+    build: &Build,
+    (bucket, key): (String, String),
+    text: &str,
+) -> Result<(), AwsError> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    let packed = packer
+        .write_all(text.as_bytes())
+        .and_then(|()| packer.finish());
+    let input = s3::PutObjectInput {
+        bucket: bucket.clone(),
+        key,
+        body: Some(packed.map_err(AwsError::internal)?.into()),
+        ..Default::default()
+    };
+    let put = Caller::call::<s3::ops::PutObject>(house, scope, build.role(), &input).await;
+    match put {
+        Err(error) if error.status >= 500 => Err(error),
+        Err(error) => {
+            tracing::warn!(build = build.id(), bucket, %error, "a log is not in its bucket");
             Ok(())
         }
         Ok(_) => Ok(()),

@@ -9,6 +9,7 @@ mod container;
 mod drive;
 mod follow;
 mod logs;
+mod reports;
 mod source;
 mod task;
 mod variables;

@@ -2,11 +2,12 @@
 
 use crate::archive::{self, Content, Entry};
 use crate::buildspec::{self, OnFailure, Version};
-use crate::model::{Build, Project};
+use crate::model::{Build, Project, Report, ReportCases, ReportGroup};
 use crate::plan::environment::{SecretRef, secret};
 use crate::plan::glob::Patterns;
 use crate::plan::mask::Mask;
 use crate::plan::progress::{self, Told};
+use crate::plan::report;
 use neargate_api_codebuild as api;
 use neargate_service::golden;
 
@@ -43,7 +44,8 @@ reports: {r: {files: ['*.xml']}}
     assert_eq!(spec.install.runtimes, [("python".into(), "3.x".into())]);
     assert!(spec.artifacts.expect("some").discard_paths);
     assert_eq!(spec.secondary_artifacts[0].0, "x");
-    assert_eq!(spec.unserved, ["reports"]);
+    assert_eq!(spec.reports[0].1.format, "JUNITXML");
+    assert!(spec.unserved.is_empty());
 }
 
 #[test]
@@ -70,10 +72,7 @@ fn what_is_no_buildspec_is_told() {
             "version: 0.2\nphases: {build: {on-failure: RETRY-x.*}}",
             "regular expression",
         ),
-        (
-            "version: 0.2\nartifacts: {name: x}",
-            "artifacts have no files",
-        ),
+        ("version: 0.2\nartifacts: {name: x}", "have no files"),
     ] {
         let refused = buildspec::parse(text).expect_err(text);
         assert!(refused.contains(said), "{text}: {refused}");
@@ -210,4 +209,48 @@ fn stored_forms_are_pinned() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     golden::check::<Project>(dir);
     golden::check::<Build>(dir);
+    golden::check::<ReportGroup>(dir);
+    golden::check::<Report>(dir);
+    golden::check::<ReportCases>(dir);
+}
+
+#[test]
+fn reports_are_read() {
+    let junit = br#"<?xml version="1.0"?><testsuites><testsuite name="s">
+        <testcase classname="c" name="ok" time="1.5"/>
+        <testcase classname="c" name="bad" time="0.1"><failure message="a &lt; b">trace</failure></testcase>
+        <testcase name="worse"><error><![CDATA[it <broke>]]></error></testcase>
+        <testcase name="not"><skipped/></testcase></testsuite></testsuites>"#;
+    let cases = report::read("JUNITXML", junit).expect("read");
+    let told: Vec<_> = cases
+        .iter()
+        .map(|c| (&*c.name, c.status, &*c.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("ok", "SUCCEEDED", ""),
+            ("bad", "FAILED", "a < b"),
+            ("worse", "ERROR", "it <broke>"),
+            ("not", "SKIPPED", "")
+        ]
+    );
+    assert_eq!(
+        (cases[0].nanos, &*cases[0].suite, &*cases[0].prefix),
+        (1_500_000_000, "s", "c")
+    );
+    let cucumber = br#"[{"name": "f", "elements": [{"type": "background"},
+        {"name": "good", "steps": [{"result": {"status": "passed", "duration": 5}}]},
+        {"name": "bad", "steps": [{"result": {"status": "failed", "error_message": "no"}}]}]}]"#;
+    let cases = report::read("CUCUMBERJSON", cucumber).expect("read");
+    assert_eq!((cases.len(), cases[0].nanos), (2, 5));
+    assert_eq!((cases[1].status, &*cases[1].message), ("FAILED", "no"));
+    for (format, bytes) in [
+        ("JUNITXML", &b""[..]),
+        ("JUNITXML", b"<a"),
+        ("CUCUMBERJSON", b"{}"),
+        ("NUNITXML", b"<a/>"),
+    ] {
+        assert!(report::read(format, bytes).is_err(), "{format} {bytes:?}");
+    }
 }
