@@ -7,7 +7,7 @@
 
 use crate::git::names::{HEADS, TAGS};
 use crate::git::references::Tip;
-use crate::model::{Change, Merge, Repository, Told, Triggers};
+use crate::model::{Change, Merge, Repository, Told, Triggered, Triggers};
 use crate::triggers::{self, Moved};
 use crate::{CodeCommit, pulls};
 use neargate_base::task;
@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 const SOURCE: &str = "aws.codecommit";
 const DETAIL_TYPE: &str = "CodeCommit Repository State Change";
-/// References that are told of in one transaction.
-const TOGETHER: usize = 100;
+/// What one transaction writes at most: of each reference two records, and one for each trigger.
+const WRITES: usize = 120;
 
 /// Says that these references will be moved.
 ///
@@ -91,7 +91,8 @@ pub async fn settle(
     let names: Vec<&String> = change.references.iter().filter(told).collect();
     let put = house.db.get::<Triggers>(&scope, id).await?;
     let mut fired = Vec::new();
-    for few in names.chunks(TOGETHER) {
+    let triggers = put.as_ref().map_or(0, |put| put.triggers.len());
+    for few in names.chunks((WRITES / (2 + triggers)).max(1)) {
         let of = tell(house, &scope, &found, change, few, &tips, put.as_deref()).await?;
         fired.extend(of);
     }
@@ -143,9 +144,11 @@ async fn tell(
                     commit,
                     event,
                 };
-                tx = triggers::fire(
-                    tx, house, scope, repository, put, change, &moved, &mut fired,
-                );
+                for told in triggers::of(house, scope, repository, put, change, &moved) {
+                    let key = db::key::<Triggered>(scope, &house.rng.uuid());
+                    tx = tx.create(key.clone(), &told);
+                    fired.push(key);
+                }
             }
         }
         if let Committed::At(_) = tx.commit().await? {

@@ -1,4 +1,5 @@
-//! What a start finds: changes whose writers were killed, directories of repositories that were deleted.
+//! What a start finds: changes whose writers were killed, what triggers had still to tell, directories of
+//! repositories that were deleted.
 
 use crate::git::blocking;
 use crate::model::{
@@ -30,6 +31,17 @@ pub async fn run(codecommit: Arc<CodeCommit>, house: Arc<House>) {
             .map(|change| finish(&codecommit, &house, change)),
     )
     .await;
+    let told = house
+        .db
+        .list_prefix::<Triggered>("codecommit/triggered/")
+        .await;
+    match told {
+        Ok(told) => {
+            let keys = told.into_iter().map(|told| told.key).collect();
+            triggers::deliver(house, keys).await;
+        }
+        Err(error) => tracing::error!(%error, "what triggers say cannot be read"),
+    }
 }
 
 /// A program that outlived whoever started it may still move references: it holds the lock of its trace.

@@ -8,7 +8,7 @@ use neargate_api_codecommit as api;
 use neargate_base::Arn;
 use neargate_service::caller::By;
 use neargate_service::deliver::Sender;
-use neargate_service::{AwsError, Caller, House, Scope, Tx, db};
+use neargate_service::{AwsError, Caller, House, Scope};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,41 +26,28 @@ pub struct Moved<'a> {
     pub event: &'static str,
 }
 
-/// Adds to the transaction what the repository's triggers say of it, and to `fired` the keys of that.
-#[allow(clippy::too_many_arguments, reason = "all of them are of one event")]
-pub fn fire(
-    mut tx: Tx,
+/// What the repository's triggers say of it.
+pub fn of(
     house: &House,
     scope: &Scope,
     repository: &Repository,
     triggers: &Triggers,
     change: &Change,
     moved: &Moved<'_>,
-    fired: &mut Vec<String>,
-) -> Tx {
-    for trigger in &triggers.triggers {
-        let trigger = &trigger.0;
-        if is_for(trigger, moved) {
-            let told = Triggered {
-                repository_arn: repository.arn(scope),
-                topic: trigger.destination_arn.clone(),
-                trigger: trigger.name.clone(),
-                message: message(
-                    house,
-                    scope,
-                    repository,
-                    &triggers.id,
-                    trigger,
-                    change,
-                    Some(moved),
-                ),
-            };
-            let key = db::key::<Triggered>(scope, &house.rng.uuid());
-            tx = tx.create(key.clone(), &told);
-            fired.push(key);
+) -> Vec<Triggered> {
+    let told = |trigger: &api::RepositoryTrigger| {
+        let id = &triggers.id;
+        Triggered {
+            repository_arn: repository.arn(scope),
+            topic: trigger.destination_arn.clone(),
+            trigger: trigger.name.clone(),
+            message: message(house, scope, repository, id, trigger, change, Some(moved)),
         }
-    }
-    tx
+    };
+    let all = triggers.triggers.iter().map(|trigger| &trigger.0);
+    all.filter(|trigger| is_for(trigger, moved))
+        .map(told)
+        .collect()
 }
 
 fn is_for(trigger: &api::RepositoryTrigger, moved: &Moved<'_>) -> bool {
