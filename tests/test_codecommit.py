@@ -66,13 +66,15 @@ def listen(gate):
     queue = sqs.create_queue(QueueName="told", Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
     events.put_rule(Name="told", EventPattern=json.dumps({"source": ["aws.codecommit"]}))
     events.put_targets(Rule="told", Targets=[{"Id": "queue", "Arn": arn}])
-    told = []
+    # By their ids: across a kill EventBridge may deliver one twice.
+    told = {}
 
     def more():
         for message in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
-            told.append(json.loads(message["Body"]))
+            event = json.loads(message["Body"])
+            told[event["id"]] = event
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return [(e["detail"]["event"], e["detail"].get("referenceFullName")) for e in told]
+        return [(e["detail"]["event"], e["detail"].get("referenceFullName")) for e in told.values()]
 
     more.told = told
     return more
@@ -127,7 +129,7 @@ def test_git_clones_pushes_and_fetches(gate, tmp_path):
         ("referenceDeleted", "refs/heads/side"),
         ("referenceUpdated", "refs/heads/trunk"),
     ]
-    moved = next(e for e in told.told if e["detail"]["event"] == "referenceUpdated")
+    moved = next(e for e in told.told.values() if e["detail"]["event"] == "referenceUpdated")
     assert moved["resources"] == [f"arn:aws:codecommit:{REGION}:{ACCOUNT}:app"]
     assert (moved["detail"]["oldCommitId"], moved["detail"]["commitId"]) == (second, third)
 
@@ -210,9 +212,9 @@ def test_acknowledged_pushes_survive_kill(own_gate, tmp_path):
     git(one, "push", "-q", url, "HEAD:refs/heads/last")
     wait_until(lambda: ("referenceCreated", "refs/heads/last") in told(), what="the last push is told of")
     wait_until(lambda: not list((gate.data / "git/changes").iterdir()), what="no change is left")
-    names = [name for _, name in told()]
     branches = {f"refs/heads/{name}" for name in codecommit.list_branches(repositoryName="app")["branches"]}
     wait_until(lambda: {name for _, name in told()} == branches, what="what is there is told of")
+    names = [name for _, name in told()]
     assert len(names) == len(set(names))
     git(tmp_path, "clone", "-q", url, "two")
     git(tmp_path / "two", "fsck", "--strict")
