@@ -296,6 +296,7 @@ impl Host {
                 vpc,
                 public_pool: config.public_pool,
                 tls: config.tls,
+                loopback: config.listen.ip().is_loopback(),
                 enforced: !config.is_development(),
                 oidc_keys: config.oidc_keys.clone(),
                 build_images: config.build_images.clone(),

@@ -75,6 +75,8 @@ pub struct Settings {
     pub public_pool: Cidr,
     /// The API's and the registry's port speaks TLS.
     pub tls: bool,
+    /// The API listens on loopback alone.
+    pub loopback: bool,
     /// Callers may do only what their policies say, wherever they call from.
     pub enforced: bool,
     /// Where the keys of identity providers are, by the provider's URL without `https://`: a file with
@@ -98,12 +100,19 @@ impl Settings {
             vpc: VpcRange::default(),
             public_pool: Cidr::PUBLIC_POOL,
             tls: false,
+            loopback: false,
             enforced: false,
             oidc_keys: BTreeMap::new(),
             build_images: BTreeMap::new(),
             rds_images: BTreeMap::new(),
             reach: Reach::default(),
         }
+    }
+
+    /// What `aws:SecureTransport` is: who reads the network reads no call, for it is encrypted or leaves this
+    /// host nowhere. So policies that demand TLS, as the CDK's do, hold as they are on loopback.
+    pub fn is_secure(&self) -> bool {
+        self.tls || self.loopback
     }
 
     /// The address of the registry, as clients on this host reach it.

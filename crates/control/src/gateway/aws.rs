@@ -359,7 +359,7 @@ fn circumstances(gateway: &Gateway, peer: &Peer, parts: &Parts) -> Circumstances
     };
     Circumstances {
         source: Some(peer.address),
-        secure: gateway.tls.is_some(),
+        secure: gateway.house().settings.is_secure(),
         user_agent: header(USER_AGENT),
         referer: header(REFERER),
         via: None,

@@ -38,7 +38,10 @@ pub async fn open(
         .and_then(|c| c.repository.policy.as_deref());
     let mut context = Context::new();
     who.describe(&Default::default(), &mut context);
-    context.set("aws:SecureTransport", house.settings.tls.to_string());
+    context.set(
+        "aws:SecureTransport",
+        house.settings.is_secure().to_string(),
+    );
     for action in actions {
         if !policy.is_some_and(|policy| allows(policy, who, &resource, action, &context)) {
             return Err(denied(action));

@@ -100,8 +100,14 @@ fn by_policy(
         false => cx.scope.account.to_string(),
     };
     let mut context = Context::new();
-    context.set("aws:SecureTransport", cx.house.settings.tls.to_string());
+    context.set(
+        "aws:SecureTransport",
+        cx.house.settings.is_secure().to_string(),
+    );
     context.set("aws:CurrentTime", cx.now().rfc3339());
+    context.set("aws:EpochTime", (cx.now().as_millis() / 1_000).to_string());
+    context.set("aws:RequestedRegion", cx.scope.region.as_str());
+    context.set("aws:ResourceAccount", bucket.account.as_str());
     if !anonymous {
         context.set("aws:PrincipalArn", principal.identity());
         context.set("aws:PrincipalAccount", account.clone());

@@ -196,7 +196,8 @@ async fn another_account_sees_what_a_policy_lets_it() {
     };
     assert_eq!(get("k").await.unwrap_err().code, "AccessDenied");
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
-        "Principal":{"AWS":"999999999999"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*"}]}"#;
+        "Principal":{"AWS":"999999999999"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::box/*",
+        "Condition":{"StringEquals":{"aws:ResourceAccount":"000000000000"}}}]}"#;
     let input = api::PutBucketPolicyInput {
         bucket: "box".into(),
         policy: policy.into(),

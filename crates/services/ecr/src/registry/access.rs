@@ -96,7 +96,7 @@ impl Call {
             house: self.house.clone(),
         };
         let from = Circumstances {
-            secure: self.house.settings.tls,
+            secure: self.house.settings.is_secure(),
             ..Circumstances::default()
         };
         let authority = Authority::of(&cx, &from);
