@@ -73,8 +73,8 @@ impl Component for CodeCommit {
 /// Which operations are served, and how completely.
 fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
     use api::{
-        approvals, branches, comments, commits, differences, files, merges, pulls, repositories,
-        tags, templates, triggers,
+        approvals, branches, comments, commits, differences, files, merges, pull_merges, pulls,
+        reactions, repositories, tags, templates, threads, triggers,
     };
     OperationTable::new(&SERVICE, codecommit)
         .wording(error::invalid)
@@ -176,16 +176,16 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
         )
         .on(
             ops::MergePullRequestByFastForward,
-            pulls::merge_pull_request_by_fast_forward,
+            pull_merges::merge_pull_request_by_fast_forward,
         )
         .partly(
             ops::MergePullRequestBySquash,
-            pulls::merge_pull_request_by_squash,
+            pull_merges::merge_pull_request_by_squash,
             MERGES,
         )
         .partly(
             ops::MergePullRequestByThreeWay,
-            pulls::merge_pull_request_by_three_way,
+            pull_merges::merge_pull_request_by_three_way,
             MERGES,
         )
         .on(
@@ -298,15 +298,15 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
         .on(ops::GetComment, comments::get_comment)
         .on(ops::UpdateComment, comments::update_comment)
         .on(ops::DeleteCommentContent, comments::delete_comment_content)
-        .on(ops::PutCommentReaction, comments::put_comment_reaction)
-        .on(ops::GetCommentReactions, comments::get_comment_reactions)
+        .on(ops::PutCommentReaction, reactions::put_comment_reaction)
+        .on(ops::GetCommentReactions, reactions::get_comment_reactions)
         .on(
             ops::GetCommentsForComparedCommit,
-            comments::get_comments_for_compared_commit,
+            threads::get_comments_for_compared_commit,
         )
         .on(
             ops::GetCommentsForPullRequest,
-            comments::get_comments_for_pull_request,
+            threads::get_comments_for_pull_request,
         )
 }
 

@@ -1,5 +1,6 @@
 //! What a build does next and how, without I/O.
 
+pub mod advance;
 pub mod environment;
 pub mod glob;
 pub mod mask;

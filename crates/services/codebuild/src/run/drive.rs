@@ -7,16 +7,16 @@ use crate::archive::{Content, tarred};
 use crate::buildspec;
 use crate::events;
 use crate::model::{Build, Kept, Stage};
+use crate::plan::advance::{End, exported, finish_phases, overdue, take_up};
 use crate::plan::mask::Mask;
 use crate::plan::phases::{
-    self, DOWNLOAD_SOURCE, FAILED, FAULT, FINALIZING, PROVISIONING, QUEUED, STOPPED, SUCCEEDED,
-    TIMED_OUT, UPLOAD_ARTIFACTS,
+    self, DOWNLOAD_SOURCE, FAILED, FAULT, FINALIZING, PROVISIONING, STOPPED, SUCCEEDED,
+    UPLOAD_ARTIFACTS,
 };
-use crate::plan::progress::{self, Told};
+use crate::plan::progress;
 use crate::plan::{environment, script};
 use bytes::Bytes;
 use neargate_api_codebuild as api;
-use neargate_base::Timestamp;
 use neargate_service::session::Place;
 use neargate_service::{AwsError, Committed, House, Scope, Stored};
 use std::sync::Arc;
@@ -61,12 +61,6 @@ struct Driver {
     house: Arc<House>,
     scope: Scope,
     key: String,
-}
-
-/// The end of a phase that ends the build.
-struct End<'a> {
-    status: &'a str,
-    context: Option<(&'a str, &'a str)>,
 }
 
 impl Driver {
@@ -552,113 +546,4 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
         })
         .await
     }
-}
-
-/// It has waited, or run, for too long.
-fn overdue(build: &Build, now: Timestamp) -> Option<End<'static>> {
-    let minutes = |n: Option<i32>, default: u64| {
-        let n = n.and_then(|n| u64::try_from(n).ok()).unwrap_or(default);
-        Duration::from_secs(n * 60)
-    };
-    let phases = build.shown.phases.iter().flatten();
-    let began = |name: &str| {
-        let mut of = phases
-            .clone()
-            .filter(|p| p.phase_type.as_deref() == Some(name));
-        of.next().and_then(|p| p.start_time)
-    };
-    let (since, most, why) = match build.stage {
-        Stage::Queued => (
-            began(QUEUED)?,
-            minutes(build.shown.queued_timeout_in_minutes, 480),
-            "Build has timed out. The build was in the queue for too long.",
-        ),
-        _ => (
-            began(PROVISIONING)?,
-            minutes(build.shown.timeout_in_minutes, 60),
-            "Build has timed out. ",
-        ),
-    };
-    (now.since(since) >= most).then_some(End {
-        status: TIMED_OUT,
-        context: Some(("BUILD_TIMED_OUT", why)),
-    })
-}
-
-/// The phases that the script told of take the place of those that were known.
-fn take_up(build: &mut Build, told: &[Told]) {
-    let shown = &mut build.shown.0;
-    let phases = shown.phases.get_or_insert_default();
-    let known = phases.iter();
-    let before = known
-        .take_while(|p| {
-            !["INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD"]
-                .contains(&p.phase_type.as_deref().unwrap_or_default())
-        })
-        .count();
-    if told.is_empty() {
-        return;
-    }
-    phases.truncate(before);
-    for one in told {
-        match one {
-            Told::Began(phase, at) => {
-                // The source was there before the first phase began.
-                let last = shown.phases.iter().flatten().last();
-                let from = last.and_then(|p| p.start_time);
-                let at = from.map_or(*at, |from| from.max(*at));
-                if last.is_some_and(|p| p.phase_type.as_deref() == Some(DOWNLOAD_SOURCE)) {
-                    phases::end(shown, SUCCEEDED, at);
-                }
-                // A phase that is tried again goes on.
-                let again = shown.current_phase.as_deref() == Some(phase)
-                    && shown.phases.iter().flatten().any(|p| {
-                        p.phase_type.as_deref() == Some(phase) && p.phase_status.is_none()
-                    });
-                if !again {
-                    phases::begin(shown, phase, at);
-                }
-            }
-            Told::Failed(_, why) => phases::context(shown, "COMMAND_EXECUTION_ERROR", why),
-            Told::Retried(_) => {
-                if let Some(phase) = shown.phases.iter_mut().flatten().last() {
-                    phase.contexts = None;
-                }
-            }
-            Told::Ended(_, at, well) => {
-                phases::end(shown, if *well { SUCCEEDED } else { FAILED }, *at);
-            }
-            Told::Broken(why) => phases::context(shown, "CLIENT_ERROR", why),
-        }
-    }
-}
-
-/// What the script did not end has failed.
-fn finish_phases(build: &mut Build, told: &[Told], now: Timestamp) {
-    let broken = told.iter().any(|one| matches!(one, Told::Broken(_)));
-    let status = if broken || told.is_empty() {
-        FAILED
-    } else {
-        SUCCEEDED
-    };
-    let phases = build.shown.phases.iter().flatten();
-    if phases.clone().any(|p| p.phase_status.is_none()) {
-        phases::end(&mut build.shown, status, now);
-    }
-}
-
-fn exported(
-    build: &Build,
-    files: Vec<(String, String)>,
-) -> Option<Vec<api::ExportedEnvironmentVariable>> {
-    let names = build.kept.as_ref().map(|kept| kept.exported.clone());
-    let names = names.unwrap_or_default();
-    let of = |name: String| {
-        let (_, value) = files.iter().find(|(known, _)| *known == name)?;
-        Some(api::ExportedEnvironmentVariable {
-            name: Some(name),
-            value: Some(value.clone()),
-        })
-    };
-    Some(names.into_iter().filter_map(of).collect())
 }

@@ -1,7 +1,7 @@
 //! Comments on commits and pull requests, and reactions to them.
 
-use super::pulls::{self, NOTHING, of_id};
-use super::{paged, repository};
+use super::pulls::{self, of_id};
+use super::repository;
 use crate::git::names::is_object;
 use crate::model::{Comment, Repository};
 use crate::{CodeCommit, error};
@@ -9,27 +9,13 @@ use neargate_api_codecommit as api;
 use neargate_service::events::Event;
 use neargate_service::{AwsError, Committed, Ctx, Stored, db};
 use neargate_wire::json::Json;
-use neargate_wire::structure::Unit;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const MAX_CHARS: usize = 10_240;
-const PAGE: usize = 100;
-/// Short code, emoji and code point of each reaction
-/// (<https://docs.aws.amazon.com/codecommit/latest/userguide/how-to-commit-comment.html#emoji-reaction-table>).
-const REACTIONS: [(&str, &str, &str); 8] = [
-    (":thumbsup:", "👍", "U+1F44D"),
-    (":thumbsdown:", "👎", "U+1F44E"),
-    (":smile:", "😄", "U+1F604"),
-    (":heart:", "❤", "U+2764"),
-    (":angry:", "😠", "U+1F620"),
-    (":confused:", "😕", "U+1F615"),
-    (":scream:", "😱", "U+1F631"),
-    (":sob:", "😭", "U+1F62D"),
-];
 
-async fn comment(cx: &Ctx, id: &str) -> Result<Stored<Comment>, AwsError> {
+pub(super) async fn comment(cx: &Ctx, id: &str) -> Result<Stored<Comment>, AwsError> {
     let found = cx.db().get::<Comment>(&cx.scope, id).await?;
     let found = found.ok_or_else(no_comment)?;
     // Those on a repository that is gone are gone with it.
@@ -39,14 +25,14 @@ async fn comment(cx: &Ctx, id: &str) -> Result<Stored<Comment>, AwsError> {
     Ok(found)
 }
 
-fn no_comment() -> AwsError {
+pub(super) fn no_comment() -> AwsError {
     error::shown(
         "CommentDoesNotExistException",
         "No comment exists with the provided ID. Verify that you have used the correct ID, and then try again.",
     )
 }
 
-fn deleted() -> AwsError {
+pub(super) fn deleted() -> AwsError {
     error::shown(
         "CommentDeletedException",
         "This comment has already been deleted. You cannot edit or delete a deleted comment.",
@@ -69,7 +55,7 @@ fn check_content(content: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
-fn shown(cx: &Ctx, comment: &Comment) -> api::Comment {
+pub(super) fn shown(cx: &Ctx, comment: &Comment) -> api::Comment {
     let mut counts = BTreeMap::new();
     for code in comment.reactions.values() {
         *counts.entry(code.clone()).or_insert(0) += 1;
@@ -90,7 +76,7 @@ fn shown(cx: &Ctx, comment: &Comment) -> api::Comment {
 }
 
 /// What EventBridge is told of a comment.
-fn told(
+pub(super) fn told(
     cx: &Ctx,
     tx: neargate_service::Tx,
     repository: &Repository,
@@ -352,7 +338,7 @@ pub async fn get_comment(
 }
 
 /// Changes a comment that is not deleted.
-async fn change(
+pub(super) async fn change(
     cx: &Ctx,
     id: &str,
     what: Option<&str>,
@@ -415,171 +401,5 @@ pub async fn delete_comment_content(
     let changed = changed.await?;
     Ok(api::DeleteCommentContentOutput {
         comment: Some(shown(&cx, &changed)),
-    })
-}
-
-pub async fn put_comment_reaction(
-    _: Arc<CodeCommit>,
-    cx: Ctx,
-    input: api::PutCommentReactionInput,
-) -> Result<Unit, AwsError> {
-    let given = input.reaction_value.trim();
-    let known = REACTIONS.iter().find(|(code, emoji, point)| {
-        let bare = given.trim_end_matches('\u{fe0f}');
-        given == *code
-            || given.trim_matches(':') == code.trim_matches(':')
-            || bare == *emoji
-            || given == *point
-    });
-    let takes_away = matches!(given, "" | "none");
-    if known.is_none() && !takes_away {
-        return Err(error::shown(
-            "InvalidReactionValueException",
-            "The value of the reaction is not valid. For more information, see the CodeCommit User Guide.",
-        ));
-    }
-    change(&cx, &input.comment_id, None, |comment| {
-        let who = cx.principal.arn.clone();
-        match known {
-            Some((code, ..)) => comment.reactions.insert(who, (*code).to_owned()),
-            None => comment.reactions.remove(&who),
-        };
-        Ok(())
-    })
-    .await?;
-    Ok(NOTHING)
-}
-
-pub async fn get_comment_reactions(
-    _: Arc<CodeCommit>,
-    cx: Ctx,
-    input: api::GetCommentReactionsInput,
-) -> Result<api::GetCommentReactionsOutput, AwsError> {
-    let found = comment(&cx, &input.comment_id).await?;
-    if found.content.is_none() {
-        return Err(deleted());
-    }
-    let asked = input.reaction_user_arn.as_ref();
-    let mut all = Vec::new();
-    for (code, emoji, point) in REACTIONS {
-        let of = found
-            .reactions
-            .iter()
-            .filter(|(who, had)| had.as_str() == code && asked.is_none_or(|asked| asked == *who));
-        let users: Vec<String> = of.map(|(who, _)| who.clone()).collect();
-        if !users.is_empty() {
-            all.push(api::ReactionForComment {
-                reaction: Some(api::ReactionValueFormats {
-                    emoji: Some(emoji.to_owned()),
-                    short_code: Some(code.to_owned()),
-                    unicode: Some(point.to_owned()),
-                }),
-                reaction_users: Some(users),
-                reactions_from_deleted_users_count: Some(0),
-            });
-        }
-    }
-    Ok(api::GetCommentReactionsOutput {
-        reactions_for_comment: Some(all),
-        next_token: None,
-    })
-}
-
-/// Comments by what they are on, oldest first.
-fn threads(all: Vec<Stored<Comment>>) -> Vec<Vec<Comment>> {
-    let mut threads: Vec<Vec<Comment>> = Vec::new();
-    let mut all: Vec<Comment> = all.into_iter().map(|c| c.value).collect();
-    all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    for comment in all {
-        let is_same = |of: &&mut Vec<Comment>| {
-            let first = &of[0];
-            first.after == comment.after
-                && first.before == comment.before
-                && first.location == comment.location
-        };
-        match threads.iter_mut().find(is_same) {
-            Some(thread) => thread.push(comment),
-            None => threads.push(vec![comment]),
-        }
-    }
-    threads
-}
-
-fn page_of(
-    threads: Vec<Vec<Comment>>,
-    token: Option<&str>,
-    most: Option<i32>,
-) -> Result<neargate_service::page::Paged<(usize, Vec<Comment>)>, AwsError> {
-    let most = most.and_then(|n| usize::try_from(n).ok());
-    let most = most.map_or(PAGE, |n| n.clamp(1, PAGE));
-    let numbered = threads.into_iter().enumerate().collect();
-    paged(numbered, token, most, |(at, _)| format!("{at:010}"))
-}
-
-pub async fn get_comments_for_compared_commit(
-    _: Arc<CodeCommit>,
-    cx: Ctx,
-    input: api::GetCommentsForComparedCommitInput,
-) -> Result<api::GetCommentsForComparedCommitOutput, AwsError> {
-    let repository = repository(&cx, &input.repository_name).await?;
-    let mut all = cx.db().list::<Comment>(&cx.scope).await?;
-    all.retain(|c| {
-        c.repository_id == repository.id
-            && c.pull_request.is_none()
-            && c.after == input.after_commit_id
-            && (input.before_commit_id.is_none() || c.before == input.before_commit_id)
-    });
-    let page = page_of(threads(all), input.next_token.as_deref(), input.max_results)?;
-    let thread = |(_, comments): (usize, Vec<Comment>)| {
-        let first = &comments[0];
-        api::CommentsForComparedCommit {
-            repository_name: Some(repository.name.clone()),
-            before_commit_id: first.before.clone(),
-            after_commit_id: Some(first.after.clone()),
-            before_blob_id: first.before_blob.clone(),
-            after_blob_id: first.after_blob.clone(),
-            location: first.location.as_ref().map(|at| at.0.clone()),
-            comments: Some(comments.iter().map(|c| shown(&cx, c)).collect()),
-        }
-    };
-    Ok(api::GetCommentsForComparedCommitOutput {
-        comments_for_compared_commit_data: Some(page.items.into_iter().map(thread).collect()),
-        next_token: page.next_token,
-    })
-}
-
-pub async fn get_comments_for_pull_request(
-    _: Arc<CodeCommit>,
-    cx: Ctx,
-    input: api::GetCommentsForPullRequestInput,
-) -> Result<api::GetCommentsForPullRequestOutput, AwsError> {
-    let pull = pulls::pull(&cx, &input.pull_request_id).await?;
-    let mut all = cx.db().list::<Comment>(&cx.scope).await?;
-    let number = pull.stored.number;
-    all.retain(|c| {
-        c.pull_request == Some(number)
-            && input
-                .after_commit_id
-                .as_ref()
-                .is_none_or(|after| *after == c.after)
-            && (input.before_commit_id.is_none() || c.before == input.before_commit_id)
-    });
-    let page = page_of(threads(all), input.next_token.as_deref(), input.max_results)?;
-    let thread = |(_, comments): (usize, Vec<Comment>)| {
-        let first = &comments[0];
-        api::CommentsForPullRequest {
-            pull_request_id: Some(number.to_string()),
-            repository_name: Some(pull.repository.name.clone()),
-            before_commit_id: first.before.clone(),
-            after_commit_id: Some(first.after.clone()),
-            before_blob_id: first.before_blob.clone(),
-            after_blob_id: first.after_blob.clone(),
-            location: first.location.as_ref().map(|at| at.0.clone()),
-            comments: Some(comments.iter().map(|c| shown(&cx, c)).collect()),
-        }
-    };
-    Ok(api::GetCommentsForPullRequestOutput {
-        comments_for_pull_request_data: Some(page.items.into_iter().map(thread).collect()),
-        next_token: page.next_token,
     })
 }

@@ -7,10 +7,14 @@ pub mod commits;
 pub mod differences;
 pub mod files;
 pub mod merges;
+mod merging;
+pub mod pull_merges;
 pub mod pulls;
+pub mod reactions;
 pub mod repositories;
 pub mod tags;
 pub mod templates;
+pub mod threads;
 pub mod triggers;
 
 use crate::git::names;
