@@ -1,4 +1,4 @@
-//! Comments on commits and pull requests, and reactions to them.
+//! Comments on commits and pull requests.
 
 use super::pulls::{self, of_id};
 use super::repository;
