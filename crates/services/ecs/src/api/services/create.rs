@@ -63,7 +63,7 @@ pub async fn create_service(
         match made {
             First::Deployment(revision, record) => {
                 tx = tx.create(id.key::<ServiceRevision>(&revision.id), &revision);
-                tx = tx.create(id.key::<ServiceDeployment>(&record.id), &record);
+                tx = tx.create(id.key::<ServiceDeployment>(&record.id), &*record);
             }
             First::TaskSet(revision, set) => {
                 tx = tx.create(id.key::<ServiceRevision>(&revision.id), &revision);
@@ -341,7 +341,7 @@ fn external(input: &api::CreateServiceInput) -> Result<(), AwsError> {
 
 /// What a service begins with.
 enum First {
-    Deployment(ServiceRevision, ServiceDeployment),
+    Deployment(ServiceRevision, Box<ServiceDeployment>),
     /// Of CodeDeploy's services.
     TaskSet(ServiceRevision, Box<TaskSet>),
     /// Whoever made the service makes its task sets.
@@ -389,7 +389,7 @@ async fn first(
         return Ok(First::TaskSet(revision, Box::new(set)));
     }
     let record = deploy(cx, id, spec, &revision, Vec::new());
-    Ok(First::Deployment(revision, record))
+    Ok(First::Deployment(revision, Box::new(record)))
 }
 
 pub(super) fn arn(definition: &Stored<crate::model::TaskDefinition>) -> String {
