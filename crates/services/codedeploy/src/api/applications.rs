@@ -16,7 +16,7 @@ pub async fn create_application(
         Some("ECS") => {}
         other => {
             return Err(error::not_built(&format!(
-                "the compute platform {}:",
+                "the compute platform {}",
                 other.unwrap_or("Server")
             )));
         }

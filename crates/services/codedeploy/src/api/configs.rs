@@ -31,7 +31,7 @@ pub async fn create_deployment_config(
         Some("ECS") => {}
         other => {
             return Err(error::not_built(&format!(
-                "configurations of the compute platform {}:",
+                "configurations of the compute platform {}",
                 other.unwrap_or("Server")
             )));
         }
