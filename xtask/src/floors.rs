@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::path::Path;
 
 /// Each crate that is neither generated nor a service, and its floor.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("base", 0),
     ("wire", 1),
     ("store", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("domain", 1),
     ("policy", 1),
     ("service", 2),
+    ("xds", 2),
     ("testkit", 2),
     ("control", 4),
     ("node", 4),

@@ -2,6 +2,7 @@
 
 use neargate_acm::Acm;
 use neargate_application_autoscaling::ApplicationAutoscaling;
+use neargate_appmesh::AppMesh;
 use neargate_autoscaling::Autoscaling;
 use neargate_blob::Extents;
 use neargate_cloudformation::CloudFormation;
@@ -10,6 +11,7 @@ use neargate_codebuild::CodeBuild;
 use neargate_codecommit::CodeCommit;
 use neargate_codedeploy::CodeDeploy;
 use neargate_codepipeline::CodePipeline;
+use neargate_codestar_notifications::CodeStarNotifications;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
@@ -31,6 +33,7 @@ use neargate_sqs::Sqs;
 use neargate_ssm::Ssm;
 use neargate_sts::Sts;
 use neargate_wire::schema;
+use neargate_xray::XRay;
 use std::sync::Arc;
 
 /// Services that others hold, too: nodes, edges and our own pages reach them by more than their
@@ -69,6 +72,9 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         held.codecommit,
         Arc::new(CodeBuild::default()),
         Arc::new(CloudFormation),
+        Arc::new(AppMesh),
+        Arc::new(CodeStarNotifications),
+        Arc::new(XRay),
         Arc::new(Ecr),
         Arc::new(S3::new(held.objects)),
         Arc::<Iam>::default(),

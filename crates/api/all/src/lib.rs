@@ -6,14 +6,11 @@
 
 use neargate_wire::schema::Service;
 
-mod appmesh;
-mod xray;
-
 /// Every service we know, taken or not.
 pub static SERVICES: &[&Service] = &[
     &neargate_api_acm::SERVICE,
     &neargate_api_application_autoscaling::SERVICE,
-    &appmesh::SERVICE,
+    &neargate_api_appmesh::SERVICE,
     &neargate_api_autoscaling::SERVICE,
     &neargate_api_cloudformation::SERVICE,
     &neargate_api_cloudwatch::SERVICE,
@@ -42,13 +39,15 @@ pub static SERVICES: &[&Service] = &[
     &neargate_api_sqs::SERVICE,
     &neargate_api_ssm::SERVICE,
     &neargate_api_sts::SERVICE,
-    &xray::SERVICE,
+    &neargate_api_xray::SERVICE,
 ];
 
 #[doc(hidden)]
 pub use neargate_api_acm;
 #[doc(hidden)]
 pub use neargate_api_application_autoscaling;
+#[doc(hidden)]
+pub use neargate_api_appmesh;
 #[doc(hidden)]
 pub use neargate_api_autoscaling;
 #[doc(hidden)]
@@ -105,6 +104,8 @@ pub use neargate_api_sqs;
 pub use neargate_api_ssm;
 #[doc(hidden)]
 pub use neargate_api_sts;
+#[doc(hidden)]
+pub use neargate_api_xray;
 
 /// Calls the macro `$with` with the operations we take of each service in turn.
 #[macro_export]
@@ -112,6 +113,7 @@ macro_rules! every_operation {
     ($with:ident) => {
         $crate::neargate_api_acm::operations!($with);
         $crate::neargate_api_application_autoscaling::operations!($with);
+        $crate::neargate_api_appmesh::operations!($with);
         $crate::neargate_api_autoscaling::operations!($with);
         $crate::neargate_api_cloudformation::operations!($with);
         $crate::neargate_api_cloudwatch::operations!($with);
@@ -140,5 +142,6 @@ macro_rules! every_operation {
         $crate::neargate_api_sqs::operations!($with);
         $crate::neargate_api_ssm::operations!($with);
         $crate::neargate_api_sts::operations!($with);
+        $crate::neargate_api_xray::operations!($with);
     };
 }
