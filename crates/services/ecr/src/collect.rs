@@ -8,7 +8,7 @@
 
 use crate::contents::Contents;
 use crate::error;
-use crate::model::{Image, Layer, Repository, ShortPart, Tag};
+use crate::model::{Evaluation, Image, Layer, Preview, Repository, ShortPart, Tag};
 use neargate_base::Timestamp;
 use neargate_blob::Digest;
 use neargate_service::{AwsError, Committed, Db, House, Resource, Scope, Stored, Tx, db};
@@ -166,7 +166,7 @@ async fn each<T: Resource>(db: &Db, mut visit: impl FnMut(Stored<T>)) -> Result<
     }
 }
 
-async fn every_repository(house: &Arc<House>) -> Result<Vec<Contents>, AwsError> {
+pub async fn every_repository(house: &Arc<House>) -> Result<Vec<Contents>, AwsError> {
     let mut all = Vec::new();
     let visit = |repository: Stored<Repository>| {
         // `ecr/repository/<account>/<region>/<name>`
@@ -194,6 +194,8 @@ async fn orphans(db: &Db) -> Result<usize, AwsError> {
     each::<Image>(db, |r| keys.push(r.key)).await?;
     each::<Tag>(db, |r| keys.push(r.key)).await?;
     each::<Layer>(db, |r| keys.push(r.key)).await?;
+    each::<Evaluation>(db, |r| keys.push(r.key)).await?;
+    each::<Preview>(db, |r| keys.push(r.key)).await?;
     let mut uids = HashSet::new();
     each::<Repository>(db, |r| {
         uids.insert(r.value.uid);

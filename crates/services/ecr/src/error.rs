@@ -326,6 +326,15 @@ pub fn lifecycle_policy_not_found(scope: &Scope, name: &str) -> AwsError {
     )
 }
 
+pub fn lifecycle_policy_preview_not_found(scope: &Scope, name: &str) -> AwsError {
+    no_policy(
+        "LifecyclePolicyPreviewNotFoundException",
+        "Lifecycle policy preview",
+        scope,
+        name,
+    )
+}
+
 pub fn registry_policy_not_found(scope: &Scope) -> AwsError {
     AwsError::client(
         "RegistryPolicyNotFoundException",

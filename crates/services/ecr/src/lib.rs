@@ -11,6 +11,7 @@ mod delete;
 mod error;
 mod event;
 mod grant;
+pub mod lifecycle;
 mod manifest;
 mod model;
 mod names;
@@ -44,6 +45,10 @@ impl Component for Ecr {
 
     fn start(self: Arc<Self>, background: &mut Background) {
         background.spawn("ecr-collector", collect::run(background.house().clone()));
+        background.spawn(
+            "ecr-lifecycle",
+            lifecycle::run::run(background.house().clone()),
+        );
     }
 
     fn doors(self: Arc<Self>) -> Vec<(Door, Arc<dyn HttpDoor>)> {
@@ -56,7 +61,9 @@ const MAX_LAYER_PART_BYTES: usize = 32 << 20;
 
 /// Which operations are served, and how completely.
 fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
-    use api::{authorization, images, layers, list, policies, repositories, settings, tags};
+    use api::{
+        authorization, images, layers, lifecycle, list, policies, repositories, settings, tags,
+    };
     OperationTable::new(&SERVICE, ecr)
         .wording(error::invalid)
         .takes_up_to(ops::UploadLayerPart, MAX_LAYER_PART_BYTES)
@@ -95,13 +102,22 @@ fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
         )
         .partly(
             ops::PutLifecyclePolicy,
-            policies::put_lifecycle_policy,
-            "checked and stored; images do not expire yet",
+            lifecycle::put_lifecycle_policy,
+            NOT_ARCHIVED,
         )
-        .on(ops::GetLifecyclePolicy, policies::get_lifecycle_policy)
+        .on(ops::GetLifecyclePolicy, lifecycle::get_lifecycle_policy)
         .on(
             ops::DeleteLifecyclePolicy,
-            policies::delete_lifecycle_policy,
+            lifecycle::delete_lifecycle_policy,
+        )
+        .partly(
+            ops::StartLifecyclePolicyPreview,
+            lifecycle::start_lifecycle_policy_preview,
+            NOT_ARCHIVED,
+        )
+        .on(
+            ops::GetLifecyclePolicyPreview,
+            lifecycle::get_lifecycle_policy_preview,
         )
         .partly(
             ops::PutRegistryPolicy,
@@ -129,4 +145,5 @@ fn table(ecr: Arc<Ecr>) -> OperationTable<Ecr> {
         .on(ops::ListTagsForResource, tags::list_tags_for_resource)
 }
 
+const NOT_ARCHIVED: &str = "images expire; rules that archive them are refused";
 const STORED: &str = "stored; not yet enforced";

@@ -87,6 +87,28 @@ impl Resource for Layer {
     const KIND: &'static str = "ecr/layer";
 }
 
+/// `ecr/evaluation/…/<repository uid>/last`: when the repository's lifecycle policy was last carried out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evaluation {
+    pub at: Timestamp,
+}
+
+impl Resource for Evaluation {
+    const KIND: &'static str = "ecr/evaluation";
+}
+
+/// `ecr/preview/…/<repository uid>/last`: what a lifecycle policy would have done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Preview {
+    pub policy: String,
+    /// Images, each with the priority of its rule.
+    pub expiring: Vec<(Digest, i32)>,
+}
+
+impl Resource for Preview {
+    const KIND: &'static str = "ecr/preview";
+}
+
 /// `ecr/short-part/…/<upload id>`: an upload by the API received a part that only a last one
 /// may be as small as.
 #[derive(Debug, Clone, Serialize, Deserialize)]

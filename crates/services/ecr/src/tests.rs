@@ -1,6 +1,8 @@
 //! Every stored form of ECR is pinned.
 
-use super::model::{Image, Layer, Registry, Repository, ShortPart, Tag, TokenSecret};
+use super::model::{
+    Evaluation, Image, Layer, Preview, Registry, Repository, ShortPart, Tag, TokenSecret,
+};
 use neargate_service::golden::check;
 
 #[test]
@@ -11,6 +13,8 @@ fn stored_forms() {
     check::<Tag>(DIR);
     check::<Layer>(DIR);
     check::<ShortPart>(DIR);
+    check::<Evaluation>(DIR);
+    check::<Preview>(DIR);
     check::<Registry>(DIR);
     check::<TokenSecret>(DIR);
 }

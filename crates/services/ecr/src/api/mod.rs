@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod images;
 pub mod layers;
+pub mod lifecycle;
 pub mod list;
 pub mod policies;
 pub mod repositories;

@@ -11,8 +11,6 @@ use neargate_policy::Document;
 use neargate_service::{AwsError, Committed, Ctx, db};
 use std::sync::Arc;
 
-mod lifecycle;
-
 fn check_policy(policy: Option<Document>, what: &str) -> Result<(), AwsError> {
     policy.map(drop).ok_or_else(|| error::invalid_policy(what))
 }
@@ -93,88 +91,6 @@ pub async fn delete_repository_policy(
         registry_id: Some(contents.scope.account.to_string()),
         repository_name: Some(input.repository_name),
         policy_text: removed,
-    })
-}
-
-pub async fn put_lifecycle_policy(
-    _: Arc<Ecr>,
-    cx: Ctx,
-    input: api::PutLifecyclePolicyInput,
-) -> Result<api::PutLifecyclePolicyOutput, AwsError> {
-    let contents = open(
-        &cx,
-        input.registry_id.as_deref(),
-        &input.repository_name,
-        "PutLifecyclePolicy",
-    )
-    .await?;
-    lifecycle::check(&input.lifecycle_policy_text)
-        .map_err(|why| error::invalid_lifecycle_policy(&why))?;
-    contents
-        .modify(|r| {
-            r.lifecycle_policy = Some(input.lifecycle_policy_text.clone());
-            Ok(())
-        })
-        .await?;
-    Ok(api::PutLifecyclePolicyOutput {
-        registry_id: Some(contents.scope.account.to_string()),
-        repository_name: Some(input.repository_name),
-        lifecycle_policy_text: Some(input.lifecycle_policy_text),
-    })
-}
-
-pub async fn get_lifecycle_policy(
-    _: Arc<Ecr>,
-    cx: Ctx,
-    input: api::GetLifecyclePolicyInput,
-) -> Result<api::GetLifecyclePolicyOutput, AwsError> {
-    let contents = open(
-        &cx,
-        input.registry_id.as_deref(),
-        &input.repository_name,
-        "GetLifecyclePolicy",
-    )
-    .await?;
-    let policy = contents.repository.lifecycle_policy.clone();
-    let missing = || error::lifecycle_policy_not_found(&contents.scope, contents.name());
-    Ok(api::GetLifecyclePolicyOutput {
-        registry_id: Some(contents.scope.account.to_string()),
-        repository_name: Some(contents.name().to_owned()),
-        lifecycle_policy_text: Some(policy.ok_or_else(missing)?),
-        last_evaluated_at: None,
-    })
-}
-
-pub async fn delete_lifecycle_policy(
-    _: Arc<Ecr>,
-    cx: Ctx,
-    input: api::DeleteLifecyclePolicyInput,
-) -> Result<api::DeleteLifecyclePolicyOutput, AwsError> {
-    let contents = open(
-        &cx,
-        input.registry_id.as_deref(),
-        &input.repository_name,
-        "DeleteLifecyclePolicy",
-    )
-    .await?;
-    let mut removed = None;
-    contents
-        .modify(|r| {
-            removed = r.lifecycle_policy.take();
-            match removed {
-                Some(_) => Ok(()),
-                None => Err(error::lifecycle_policy_not_found(
-                    &contents.scope,
-                    contents.name(),
-                )),
-            }
-        })
-        .await?;
-    Ok(api::DeleteLifecyclePolicyOutput {
-        registry_id: Some(contents.scope.account.to_string()),
-        repository_name: Some(input.repository_name),
-        lifecycle_policy_text: removed,
-        last_evaluated_at: None,
     })
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod api;
 mod clients;
 mod collect;
+mod lifecycle;
 mod manifests;
 mod server;
 mod uploads;
