@@ -15,7 +15,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from neargate import REGION, exported, wait_until
+from neargate import REGION, exported, refused, wait_until
 
 MIB = 1 << 20
 
@@ -465,3 +465,43 @@ def test_strangers_must_prove_every_chunk(enforcing):
     s3.put_bucket_policy(Bucket="proven", Policy=json.dumps(policy))
     assert status_of(f"{gate.url}/proven/k") == (200, body)
     assert status_of(f"{gate.url}/proven/chunks")[0] == 403
+
+
+def test_what_happens_in_a_bucket_is_told(gate):
+    s3, sqs, events = gate.client("s3"), gate.client("sqs"), gate.client("events")
+    s3.create_bucket(Bucket="inbox")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("new", "all")}
+    arns = {name: f"arn:aws:sqs:us-east-1:000000000000:{name}" for name in urls}
+    nowhere = {"QueueArn": arns["new"] + "-none", "Events": ["s3:ObjectCreated:*"]}
+    code, message = refused(
+        s3.put_bucket_notification_configuration, Bucket="inbox", NotificationConfiguration={"QueueConfigurations": [nowhere]}
+    )
+    assert (code, message) == ("InvalidArgument", "Unable to validate the following destination configurations")
+    rules = [{"Name": "prefix", "Value": "in/"}]
+    queue = {"QueueArn": arns["new"], "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": rules}}}
+    s3.put_bucket_notification_configuration(
+        Bucket="inbox", NotificationConfiguration={"QueueConfigurations": [queue], "EventBridgeConfiguration": {}}
+    )
+    events.put_rule(Name="all", EventPattern=json.dumps({"source": ["aws.s3"], "detail": {"bucket": {"name": ["inbox"]}}}))
+    events.put_targets(Rule="all", Targets=[{"Id": "all", "Arn": arns["all"]}])
+    s3.put_object(Bucket="inbox", Key="in/a b", Body=b"hello")
+    s3.delete_object(Bucket="inbox", Key="in/a b")
+
+    def received(name, until):
+        found = []
+
+        def enough():
+            for message in sqs.receive_message(QueueUrl=urls[name], WaitTimeSeconds=1).get("Messages", []):
+                sqs.delete_message(QueueUrl=urls[name], ReceiptHandle=message["ReceiptHandle"])
+                found.append(json.loads(message["Body"]))
+            return until(found)
+
+        wait_until(enough, what=f"what is told to {name}")
+        return found
+
+    told = received("new", lambda found: any("Records" in body for body in found))
+    assert told[0]["Event"] == "s3:TestEvent"
+    record = told[-1]["Records"][0]
+    assert (record["eventName"], record["s3"]["object"]["key"]) == ("ObjectCreated:Put", "in/a+b")
+    told = received("all", lambda found: len({body["detail-type"] for body in found}) == 2)
+    assert {body["detail"]["reason"] for body in told} == {"PutObject", "DeleteObject"}

@@ -1,8 +1,10 @@
-//! A target that is to be invoked: by a rule of EventBridge or by a schedule of its Scheduler. Whoever decides
+//! A target that is to be invoked: by a rule of EventBridge, by a schedule of its Scheduler, or by what happens in
+//! a bucket of S3. Whoever decides
 //! it writes the record, in the transaction of what it follows from; EventBridge carries it out, and takes the
 //! record away once it is done or given up
 //! (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html>).
 
+use crate::ctx::Scope;
 use crate::db::Resource;
 use neargate_base::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,8 @@ pub enum Origin {
         execution: String,
         scheduled_at: Timestamp,
     },
+    /// A bucket whose notifications go to the target.
+    Bucket { arn: String, account: String },
 }
 
 impl Origin {
@@ -57,12 +61,25 @@ impl Origin {
         match self {
             Origin::Rule { .. } => "events.amazonaws.com",
             Origin::Schedule { .. } => "scheduler.amazonaws.com",
+            Origin::Bucket { .. } => "s3.amazonaws.com",
         }
     }
 
     pub fn arn(&self) -> &str {
         match self {
-            Origin::Rule { arn, .. } | Origin::Schedule { arn, .. } => arn,
+            Origin::Rule { arn, .. }
+            | Origin::Schedule { arn, .. }
+            | Origin::Bucket { arn, .. } => arn,
+        }
+    }
+
+    /// Whose it is. A bucket's ARN does not tell.
+    pub fn account(&self) -> String {
+        match self {
+            Origin::Bucket { account, .. } => account.clone(),
+            Origin::Rule { arn, .. } | Origin::Schedule { arn, .. } => {
+                Scope::of_arn(arn).map_or_else(String::new, |scope| scope.account.to_string())
+            }
         }
     }
 }

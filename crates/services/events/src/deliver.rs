@@ -244,7 +244,7 @@ impl Deliver {
         }
         let input = match &stored.origin {
             Origin::Schedule { .. } => with_attempt(input, stored.attempts + 1),
-            Origin::Rule { .. } => input.clone(),
+            Origin::Rule { .. } | Origin::Bucket { .. } => input.clone(),
         };
         let called = self.call(scope, stored, (service, operation), input).await;
         let output = called.map_err(|error| Failure::of(&error))?;
@@ -364,6 +364,8 @@ impl Deliver {
                 told.push(("SCHEDULED_TIME", at));
                 told.push(("IS_PAYLOAD_TRUNCATED", "false".to_owned()));
             }
+            // It has no queue of dead letters.
+            Origin::Bucket { .. } => {}
         }
         let attribute = |(name, value): (&str, String)| {
             (
@@ -416,11 +418,10 @@ async fn call(
     if let Some(role) = role {
         return Caller::call_by_name(house, scope, By::Role(role), named, input).await;
     }
-    let owner = Scope::of_arn(origin.arn());
     let sender = Sender {
         service: origin.service(),
         source_arn: origin.arn().to_owned(),
-        source_account: owner.map_or_else(String::new, |scope| scope.account.to_string()),
+        source_account: origin.account(),
     };
     Caller::call_by_name(house, scope, By::Service(&sender), named, input).await
 }

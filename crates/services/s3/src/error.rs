@@ -169,6 +169,11 @@ pub fn invalid_argument(name: &str, value: &str, message: impl Into<String>) -> 
         .field("ArgumentValue", value)
 }
 
+/// A configuration of notifications that cannot be.
+pub fn invalid_configuration(message: &str) -> AwsError {
+    client(400, "InvalidArgument", message)
+}
+
 pub fn invalid_request(message: impl Into<String>) -> AwsError {
     client(400, "InvalidRequest", message)
 }

@@ -17,6 +17,7 @@ mod door;
 mod error;
 mod lifecycle;
 mod model;
+mod notify;
 mod operations;
 mod sweep;
 mod versions;

@@ -8,6 +8,7 @@
 use crate::S3;
 use crate::api::{lock, uploads};
 use crate::model::{Bucket, Object, Upload, keys};
+use crate::notify::By;
 use crate::versions::{self, Conditions};
 use neargate_api_s3 as api;
 use neargate_base::Timestamp;
@@ -126,7 +127,8 @@ async fn of_key(
     });
     for version in gone {
         let kept = |object: &Object| lock::may_delete(cx, object, false);
-        let taken = versions::delete_version(cx, bucket, key, &version, kept).await?;
+        let taken =
+            versions::delete_version(cx, bucket, key, &version, By::Lifecycle, kept).await?;
         s3.forget(taken.map(|t| t.gone).unwrap_or_default()).await;
     }
     let expires = rules.iter().any(|rule| {
@@ -157,14 +159,14 @@ async fn of_key(
                 if_match: etag,
                 if_none_match: None,
             };
-            match versions::delete(cx, bucket, key, &conditions).await {
+            match versions::delete(cx, bucket, key, &conditions, By::Lifecycle).await {
                 Err(why) if why.code == "PreconditionFailed" || why.code == "NoSuchKey" => None,
                 taken => taken?,
             }
         }
         None => {
             let version = newest.version_name().to_owned();
-            versions::delete_version(cx, bucket, key, &version, |_| Ok(())).await?
+            versions::delete_version(cx, bucket, key, &version, By::Lifecycle, |_| Ok(())).await?
         }
     };
     s3.forget(taken.map(|t| t.gone).unwrap_or_default()).await;

@@ -49,6 +49,9 @@ pub struct Bucket {
     pub encryption: Option<Json<api::ServerSideEncryptionConfiguration>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_lock: Option<Json<api::ObjectLockConfiguration>>,
+    /// Each configuration of it has an id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notifications: Option<Json<api::NotificationConfiguration>>,
 }
 
 /// Who may do what beside the owner.

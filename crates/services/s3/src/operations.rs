@@ -1,8 +1,8 @@
 //! The operations that are served, and how completely.
 
 use crate::api::{
-    acl, attributes, buckets, copy, delete, get, list, lock, multipart, parts, put, rules,
-    settings, tagging, uploads, versions_list,
+    acl, attributes, buckets, copy, delete, get, list, lock, multipart, notifications, parts, put,
+    rules, settings, tagging, uploads, versions_list,
 };
 use crate::{S3, error};
 use neargate_api_s3::{SERVICE, ops};
@@ -87,12 +87,12 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
         )
         .partly(
             ops::PutBucketNotificationConfiguration,
-            settings::put_bucket_notification_configuration,
-            "takes only what turns notifications off",
+            notifications::put_bucket_notification_configuration,
+            "to queues, topics and EventBridge; not to Lambda functions; records tell no source address",
         )
         .on(
             ops::GetBucketNotificationConfiguration,
-            settings::get_bucket_notification_configuration,
+            notifications::get_bucket_notification_configuration,
         )
         .on(ops::GetBucketLogging, settings::get_bucket_logging)
         .on(

@@ -7,6 +7,7 @@ use neargate_api_s3 as api;
 use neargate_api_s3::ops;
 use neargate_blob::Extents;
 use neargate_service::golden::check;
+use neargate_service::invocation::{Invocation, To};
 use neargate_service::{AwsError, Scope};
 use neargate_testkit::{Lab, call, cx};
 use neargate_wire::structure::OperationDef;
@@ -205,4 +206,124 @@ async fn another_account_sees_what_a_policy_lets_it() {
     };
     store.call(ops::PutBucketPolicy, input).await.unwrap();
     assert_eq!(get("k").await.unwrap().body.unwrap(), "mine");
+}
+
+fn notified(key: Option<&str>) -> api::PutBucketNotificationConfigurationInput {
+    let rule = |prefix: &str| api::FilterRule {
+        name: Some("prefix".into()),
+        value: Some(prefix.into()),
+    };
+    let filter = key.map(|prefix| api::NotificationConfigurationFilter {
+        key: Some(api::S3KeyFilter {
+            filter_rules: Some(vec![rule(prefix)]),
+        }),
+    });
+    let queue = api::QueueConfiguration {
+        queue_arn: "arn:aws:sqs:us-east-1:000000000000:told".into(),
+        events: vec!["s3:ObjectCreated:*".into(), "s3:ObjectRemoved:*".into()],
+        filter,
+        ..Default::default()
+    };
+    api::PutBucketNotificationConfigurationInput {
+        bucket: "box".into(),
+        notification_configuration: api::NotificationConfiguration {
+            queue_configurations: Some(vec![queue]),
+            ..Default::default()
+        },
+        skip_destination_validation: Some(true),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn changes_are_told_where_the_bucket_says() {
+    let store = Store::with_bucket().await;
+    store
+        .call(
+            ops::PutBucketNotificationConfiguration,
+            notified(Some("in/")),
+        )
+        .await
+        .unwrap();
+    store.put("in/red flower.jpg", "a").await;
+    store.put("out/b", "b").await;
+    store.version("Enabled").await;
+    let delete = api::DeleteObjectInput {
+        bucket: "box".into(),
+        key: "in/red flower.jpg".into(),
+        ..Default::default()
+    };
+    store.call(ops::DeleteObject, delete).await.unwrap();
+    let cx = store.lab.cx();
+    let told = cx.db().list::<Invocation>(&cx.scope).await.unwrap();
+    let mut records: Vec<serde_json::Value> = told
+        .iter()
+        .map(|told| {
+            let To::Operation {
+                operation, input, ..
+            } = &told.to
+            else {
+                panic!("{told:?}");
+            };
+            assert_eq!(operation, "SendMessage");
+            let body = input["MessageBody"].as_str().unwrap();
+            let message: serde_json::Value = serde_json::from_str(body).unwrap();
+            message["Records"][0].clone()
+        })
+        .collect();
+    records.sort_by_key(|record| record["eventName"].to_string());
+    let names: Vec<_> = records
+        .iter()
+        .map(|record| record["eventName"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["ObjectCreated:Put", "ObjectRemoved:DeleteMarkerCreated"]
+    );
+    let object = &records[0]["s3"]["object"];
+    assert_eq!(
+        (object["key"].as_str(), object["size"].as_u64()),
+        (Some("in/red+flower.jpg"), Some(1))
+    );
+    assert!(object["sequencer"].as_str() < records[1]["s3"]["object"]["sequencer"].as_str());
+    let get = api::GetBucketNotificationConfigurationInput {
+        bucket: "box".into(),
+        ..Default::default()
+    };
+    let kept = store
+        .call(ops::GetBucketNotificationConfiguration, get)
+        .await
+        .unwrap();
+    assert!(kept.queue_configurations.unwrap()[0].id.is_some());
+}
+
+#[tokio::test]
+async fn configurations_of_notifications_that_cannot_be() {
+    let store = Store::with_bucket().await;
+    let refused = async |input| {
+        let refused = store
+            .call(ops::PutBucketNotificationConfiguration, input)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code, "InvalidArgument");
+        refused.message
+    };
+    let mut twice = notified(None);
+    let queues = twice
+        .notification_configuration
+        .queue_configurations
+        .as_mut()
+        .unwrap();
+    queues.push(queues[0].clone());
+    assert!(
+        refused(twice)
+            .await
+            .starts_with("Configuration is ambiguously defined.")
+    );
+    let mut nowhere = notified(None);
+    nowhere.skip_destination_validation = None;
+    assert_eq!(
+        refused(nowhere).await,
+        "Unable to validate the following destination configurations"
+    );
 }

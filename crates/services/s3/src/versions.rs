@@ -8,6 +8,7 @@ use crate::bucket;
 use crate::content::Piece;
 use crate::error;
 use crate::model::{Bucket, Content, Object, Upload, keys};
+use crate::notify::{self, By, Change};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use neargate_base::{Rng, Timestamp};
@@ -139,8 +140,17 @@ fn invalid_version(version: &str) -> AwsError {
     error::invalid_argument("versionId", version, "Invalid version id specified")
 }
 
-/// Makes `content` the newest version of the key; `None` makes a delete marker. `upload` is a record
-/// that ends with that; the answer is `None` when it had ended before.
+/// What becomes the newest version of a key.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// `None`: a delete marker.
+    pub content: Option<Content>,
+    /// What it is told as.
+    pub change: Change,
+}
+
+/// Makes a write the newest version of the key. `upload` is a record that ends with that; the answer is
+/// `None` when it had ended before.
 ///
 /// # Errors
 /// `NoSuchBucket`, `OperationAborted`, those of the conditions.
@@ -149,7 +159,7 @@ pub async fn put(
     name: &str,
     uid: &str,
     key: &str,
-    content: Option<Content>,
+    write: Write,
     conditions: &Conditions,
     upload: Option<&Stored<Upload>>,
 ) -> Result<Option<Placed>, AwsError> {
@@ -176,7 +186,7 @@ pub async fn put(
             version_id: versioned.then(|| version_id(sequence, &cx.house.rng)),
             modified_at: now,
             older_null: None,
-            content: content.clone(),
+            content: write.content.clone(),
         };
         let mut gone = Vec::new();
         let mut tx = cx.db().tx().unchanged(&bucket);
@@ -210,6 +220,7 @@ pub async fn put(
         if let Some(upload) = upload {
             tx = tx.delete(upload);
         }
+        let tx = notify::told(tx, cx, &bucket, write.change, key, &object);
         if let Committed::At(_) = tx.commit().await? {
             return Ok(Some(Placed { object, gone }));
         }
@@ -221,12 +232,21 @@ fn next_sequence(now: Timestamp, before: Option<&Object>) -> u64 {
     by_clock.max(before.map_or(0, |o| o.sequence + 1))
 }
 
+/// A version as it is told of when it is taken away: of a later sequence than when it came.
+fn removed(cx: &Ctx, object: &Object) -> Object {
+    Object {
+        sequence: next_sequence(cx.now(), Some(object)),
+        ..object.clone()
+    }
+}
+
 /// Takes the newest version of a key in a bucket that never had others; `None`: there is none.
 async fn take(
     cx: &Ctx,
     bucket: &Bucket,
     key: &str,
     conditions: &Conditions,
+    by: By,
 ) -> Result<Option<Placed>, AwsError> {
     loop {
         let before = current(cx.db(), bucket, key).await?;
@@ -234,7 +254,10 @@ async fn take(
         let Some(before) = before else {
             return Ok(None);
         };
-        if let Committed::At(_) = cx.db().tx().delete(&before).commit().await? {
+        let tx = cx.db().tx().delete(&before);
+        let removed = removed(cx, &before);
+        let tx = notify::told(tx, cx, bucket, Change::Removed(by), key, &removed);
+        if let Committed::At(_) = tx.commit().await? {
             let gone = before.pieces().to_vec();
             return Ok(Some(Placed {
                 object: before.value,
@@ -253,10 +276,26 @@ pub async fn delete(
     bucket: &Stored<Bucket>,
     key: &str,
     conditions: &Conditions,
+    by: By,
 ) -> Result<Option<Placed>, AwsError> {
+    let marker = || Write {
+        content: None,
+        change: Change::Marked(by),
+    };
     match bucket.versioning {
-        None => take(cx, bucket, key, conditions).await,
-        Some(_) => put(cx, &bucket.name, &bucket.uid, key, None, conditions, None).await,
+        None => take(cx, bucket, key, conditions, by).await,
+        Some(_) => {
+            put(
+                cx,
+                &bucket.name,
+                &bucket.uid,
+                key,
+                marker(),
+                conditions,
+                None,
+            )
+            .await
+        }
     }
 }
 
@@ -270,6 +309,7 @@ pub async fn delete_version(
     bucket: &Stored<Bucket>,
     key: &str,
     version: &str,
+    by: By,
     allowed: impl Fn(&Object) -> Result<(), AwsError>,
 ) -> Result<Option<Placed>, AwsError> {
     loop {
@@ -300,6 +340,8 @@ pub async fn delete_version(
             }
             false => tx.delete(&found.object),
         };
+        let removed = removed(cx, &found.object);
+        let tx = notify::told(tx, cx, bucket, Change::Removed(by), key, &removed);
         if let Committed::At(_) = tx.commit().await? {
             let gone = found.object.pieces().to_vec();
             return Ok(Some(Placed {
@@ -331,6 +373,7 @@ pub async fn amend(
     bucket: &Bucket,
     key: &str,
     version: Option<&str>,
+    told: Option<Change>,
     change: impl Fn(&mut Object) -> Result<(), AwsError>,
 ) -> Result<Option<Object>, AwsError> {
     loop {
@@ -339,7 +382,10 @@ pub async fn amend(
         };
         let mut changed = found.object.value.clone();
         change(&mut changed)?;
-        let tx = cx.db().tx().update(&found.object, &changed);
+        let mut tx = cx.db().tx().update(&found.object, &changed);
+        if let Some(told) = told {
+            tx = notify::told(tx, cx, bucket, told, key, &changed);
+        }
         if let Committed::At(_) = tx.commit().await? {
             return Ok(Some(changed));
         }

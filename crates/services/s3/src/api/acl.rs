@@ -4,6 +4,7 @@
 use super::{get, owner, settings};
 use crate::access::{self, BUCKET_OWNER_ENFORCED, Block, canonical_id};
 use crate::model::{Acl, AclGrant, Bucket};
+use crate::notify::Change;
 use crate::{S3, bucket, error, versions};
 use neargate_api_s3 as api;
 use neargate_base::AccountId;
@@ -239,15 +240,21 @@ pub async fn put_object_acl(
     let version = input.version_id.as_deref();
     let (_, content) = get::content(&cx, &open, key, version, "PUT").await?;
     open.require(&cx, &content.about.acl)?;
-    let changed = versions::amend(&cx, &open, key, version, |object| {
-        match &mut object.content {
-            Some(content) => {
-                content.about.acl = acl.clone();
-                Ok(())
-            }
-            None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
-        }
-    });
+    let changed =
+        versions::amend(
+            &cx,
+            &open,
+            key,
+            version,
+            Some(Change::AclPut),
+            |object| match &mut object.content {
+                Some(content) => {
+                    content.about.acl = acl.clone();
+                    Ok(())
+                }
+                None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
+            },
+        );
     changed.await?.ok_or_else(|| get::missing(key, version))?;
     Ok(api::PutObjectAclOutput::default())
 }

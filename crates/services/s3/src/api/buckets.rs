@@ -97,6 +97,7 @@ pub async fn create_bucket(
                 rule: None,
             })
         }),
+        notifications: None,
     };
     let place = keys::bucket(name);
     if let Committed::Conflict = cx.db().tx().create(place, &made).commit().await? {

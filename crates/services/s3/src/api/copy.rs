@@ -13,6 +13,7 @@ use crate::content::source::Source;
 use crate::content::write::Written;
 use crate::content::{Piece, Place};
 use crate::model::{Content, Encryption};
+use crate::notify::Change;
 use crate::versions::{Conditions, etag_matches};
 use crate::{S3, error};
 use neargate_api_s3 as api;
@@ -208,6 +209,7 @@ impl Found {
             sha256: None,
             trailer: None,
             bounds: None,
+            is_form: false,
         };
         let given = Given {
             sum: Some((algorithm, None)),
@@ -323,7 +325,8 @@ pub async fn copy_object(
             if_match: input.if_match.clone(),
             if_none_match: input.if_none_match.clone(),
         };
-        let placed = place_object(&s3, &cx, &open, key, content, &conditions).await?;
+        let placed =
+            place_object(&s3, &cx, &open, key, content, &conditions, Change::Copied).await?;
         copied.keep();
         let mut result = api::CopyObjectResult {
             last_modified: Some(seconds(placed.modified_at)),

@@ -4,6 +4,7 @@ use super::tagging::shown_version;
 use super::{lock, put};
 use crate::bucket::{self, Open};
 use crate::model::Object;
+use crate::notify::By;
 use crate::versions::{self, Conditions, etag_matches};
 use crate::{S3, error};
 use futures_util::StreamExt as _;
@@ -48,7 +49,7 @@ async fn delete(s3: &S3, cx: &Ctx, open: &Open, target: &Target) -> Result<Delet
             if_match: target.if_match.clone(),
             if_none_match: None,
         };
-        let placed = versions::delete(cx, open, key, &conditions).await?;
+        let placed = versions::delete(cx, open, key, &conditions, By::Request).await?;
         let marked = open.versioning.is_some();
         let Some(placed) = placed else {
             return Ok(Deleted {
@@ -71,7 +72,7 @@ async fn delete(s3: &S3, cx: &Ctx, open: &Open, target: &Target) -> Result<Delet
         }
         lock::may_delete(cx, object, target.bypass)
     };
-    let taken = versions::delete_version(cx, open, key, version, allowed).await?;
+    let taken = versions::delete_version(cx, open, key, version, By::Request, allowed).await?;
     let Some(taken) = taken else {
         return Ok(Deleted {
             marker: false,

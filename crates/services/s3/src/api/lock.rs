@@ -3,6 +3,7 @@
 
 use super::{get, settings};
 use crate::model::{Bucket, Object, Retention};
+use crate::notify::Change;
 use crate::{S3, access, bucket, error, versions};
 use neargate_api_s3 as api;
 use neargate_base::Timestamp;
@@ -181,7 +182,7 @@ pub async fn put_object_retention(
     };
     let bypass = input.bypass_governance_retention.unwrap_or(false);
     let version = input.version_id.as_deref();
-    let changed = versions::amend(&cx, &open, key, version, |object| {
+    let changed = versions::amend(&cx, &open, key, version, Some(Change::Retained), |object| {
         let Some(content) = &mut object.content else {
             return Err(error::method_not_allowed("PUT", "DeleteMarker"));
         };
@@ -266,7 +267,7 @@ pub async fn put_object_legal_hold(
         _ => return Err(error::malformed_xml()),
     };
     let version = input.version_id.as_deref();
-    let changed = versions::amend(&cx, &open, key, version, |object| {
+    let changed = versions::amend(&cx, &open, key, version, None, |object| {
         match &mut object.content {
             Some(content) => {
                 content.about.legal_hold = hold;

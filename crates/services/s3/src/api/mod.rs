@@ -11,6 +11,7 @@ pub mod list;
 pub mod lock;
 pub mod multipart;
 pub mod named;
+pub mod notifications;
 pub mod parts;
 pub mod put;
 pub mod rules;

@@ -7,7 +7,8 @@ use super::{parts, quoted, uploads};
 use crate::bucket;
 use crate::content::checksum::{self, Algorithm, Checksum, Type};
 use crate::model::{Content, Encryption, Part, PartMark, Upload};
-use crate::versions::{self, Conditions};
+use crate::notify::Change;
+use crate::versions::{self, Conditions, Write};
 use crate::{S3, error};
 use md5::{Digest as _, Md5};
 use neargate_api_s3 as api;
@@ -72,7 +73,11 @@ pub async fn complete_multipart_upload(
     };
     // The upload is over with the transaction that makes the object.
     let (name, uid, upload) = (&open.name, &open.uid, Some(&upload));
-    let placed = versions::put(&cx, name, uid, key, Some(content), &conditions, upload).await?;
+    let write = Write {
+        content: Some(content),
+        change: Change::Completed,
+    };
+    let placed = versions::put(&cx, name, uid, key, write, &conditions, upload).await?;
     let placed = placed.ok_or_else(|| error::no_such_upload(&input.upload_id))?;
     s3.forget(placed.gone).await;
     uploads::forget_parts(&s3, cx.db(), brought, &kept).await?;

@@ -11,7 +11,8 @@ use crate::content::source::Source;
 use crate::content::write::{Wanted, Written, write};
 use crate::content::{Place, checksum::is_well_formed};
 use crate::model::{About, Bucket, Content};
-use crate::versions::{self, Conditions};
+use crate::notify::Change;
+use crate::versions::{self, Conditions, Write};
 use crate::{S3, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -221,6 +222,8 @@ pub struct Incoming {
     pub trailer: Option<String>,
     /// The fewest and the most bytes that it may have.
     pub bounds: Option<(u64, u64)>,
+    /// It is a file of an HTML form.
+    pub is_form: bool,
 }
 
 impl Incoming {
@@ -230,6 +233,7 @@ impl Incoming {
             sha256: None,
             trailer: None,
             bounds: None,
+            is_form: false,
         }
     }
 }
@@ -444,7 +448,11 @@ pub async fn put_object_from(
         checksum: Some(checksum),
         about,
     };
-    let placed = place_object(&s3, &cx, &open, key, content, &conditions).await?;
+    let change = match incoming.is_form {
+        true => Change::Posted,
+        false => Change::Put,
+    };
+    let placed = place_object(&s3, &cx, &open, key, content, &conditions, change).await?;
     written.keep();
     let mut output = api::PutObjectOutput {
         version_id: shown_version(&open, &placed),
@@ -470,9 +478,14 @@ pub async fn place_object(
     key: &str,
     content: Content,
     conditions: &Conditions,
+    change: Change,
 ) -> Result<crate::model::Object, AwsError> {
     let (name, uid) = (&open.name, &open.uid);
-    let placed = versions::put(cx, name, uid, key, Some(content), conditions, None).await?;
+    let write = Write {
+        content: Some(content),
+        change,
+    };
+    let placed = versions::put(cx, name, uid, key, write, conditions, None).await?;
     let placed = placed.ok_or_else(error::operation_aborted)?;
     s3.forget(placed.gone).await;
     Ok(placed.object)

@@ -510,39 +510,6 @@ pub async fn delete_bucket_encryption(
     Ok(Unit)
 }
 
-/// What is not delivered is not taken.
-pub async fn put_bucket_notification_configuration(
-    _: Arc<S3>,
-    cx: Ctx,
-    input: api::PutBucketNotificationConfigurationInput,
-) -> Result<Unit, AwsError> {
-    let wanted = input.notification_configuration;
-    let any = wanted.topic_configurations.is_some_and(|c| !c.is_empty())
-        || wanted.queue_configurations.is_some_and(|c| !c.is_empty())
-        || wanted
-            .lambda_function_configurations
-            .is_some_and(|c| !c.is_empty())
-        || wanted.event_bridge_configuration.is_some();
-    let owner = input.expected_bucket_owner.as_deref();
-    let action = "s3:PutBucketNotification";
-    bucket::open(&cx, &input.bucket, owner, action, None).await?;
-    match any {
-        true => Err(error::not_built("notifications of buckets")),
-        false => Ok(Unit),
-    }
-}
-
-pub async fn get_bucket_notification_configuration(
-    _: Arc<S3>,
-    cx: Ctx,
-    input: api::GetBucketNotificationConfigurationInput,
-) -> Result<api::NotificationConfiguration, AwsError> {
-    let owner = input.expected_bucket_owner.as_deref();
-    let action = "s3:GetBucketNotification";
-    bucket::open(&cx, &input.bucket, owner, action, None).await?;
-    Ok(api::NotificationConfiguration::default())
-}
-
 pub async fn get_bucket_logging(
     _: Arc<S3>,
     cx: Ctx,

@@ -1,6 +1,7 @@
 //! Tags of buckets and of objects.
 
 use super::settings::change;
+use crate::notify::Change;
 use crate::{S3, bucket, error, versions};
 use neargate_api_s3 as api;
 use neargate_service::{AwsError, Ctx};
@@ -156,15 +157,24 @@ async fn set(
     version: Option<&str>,
     tags: &BTreeMap<String, String>,
 ) -> Result<Option<String>, AwsError> {
-    let changed = versions::amend(cx, bucket, key, version, |object| {
-        match &mut object.content {
+    let change = match tags.is_empty() {
+        true => Change::Untagged,
+        false => Change::Tagged,
+    };
+    let changed = versions::amend(
+        cx,
+        bucket,
+        key,
+        version,
+        Some(change),
+        |object| match &mut object.content {
             Some(content) => {
                 content.about.tags = tags.clone();
                 Ok(())
             }
             None => Err(error::method_not_allowed("PUT", "DeleteMarker")),
-        }
-    });
+        },
+    );
     let changed = changed.await?;
     let changed = changed.ok_or_else(|| super::get::missing(key, version))?;
     Ok(shown_version(bucket, &changed))

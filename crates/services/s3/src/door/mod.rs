@@ -12,6 +12,8 @@ mod signature;
 mod version2;
 mod website;
 
+pub use reply::host_id;
+
 use crate::api::put::Incoming;
 use crate::api::{get, parts, put};
 use crate::content::checksum::{self, Algorithm};
@@ -193,6 +195,7 @@ impl Objects {
                 sha256: caller.sha256,
                 trailer: header("x-amz-trailer").map(str::to_owned),
                 bounds: None,
+                is_form: false,
                 source: Source::whole(Bytes::new()),
             },
             operation,
@@ -285,6 +288,7 @@ impl Objects {
             sha256: None,
             trailer: None,
             bounds: bounds.map(|b| (b.min_bytes, b.max_bytes)),
+            is_form: true,
         };
         let made = put::put_object_from(self.s3.clone(), cx, input, &mut incoming).await?;
         let etag = made.e_tag.unwrap_or_default();

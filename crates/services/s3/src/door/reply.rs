@@ -49,7 +49,7 @@ pub fn mark(response: &mut Response<Body>, request_id: &str) {
 }
 
 /// The second id of an answer, which S3 has and which tells nothing here.
-fn host_id(request_id: &str) -> String {
+pub fn host_id(request_id: &str) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(request_id)
 }
