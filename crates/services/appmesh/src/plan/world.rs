@@ -22,6 +22,7 @@ pub struct World {
 
 impl World {
     /// A mesh without anything in it.
+    #[cfg(test)]
     pub fn empty(mesh: Object<Mesh>) -> World {
         World {
             mesh,
