@@ -1,0 +1,158 @@
+"""The console in a browser: from nothing to a service, a terminal, logs, a deployment that fails."""
+
+import http.server
+import threading
+
+import pytest
+
+import images
+import tasks
+from browser import Visit, chromium
+from neargate import wait_until
+
+SERVE = "sh -c 'mkdir -p /tmp/w; echo hello > /tmp/w/index.html; echo serving; while true; do echo tick; sleep 1; done & exec httpd -f -p 80 -h /tmp/w'"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser, gate):
+    visit = Visit(browser, gate)
+    yield visit
+    visit.close()
+    assert (visit.foreign, visit.broken) == ([], [])
+
+
+def test_from_nothing_to_a_service_and_into_its_container(visit, gate, layout):
+    image = images.push(gate, layout, "busybox") + ":latest"
+    page = visit.open("/")
+    visit.shown("Nothing runs yet")
+    page.get_by_role("link", name="Run a first service").first.click()
+    visit.title("Run a first service")
+    visit.filled("Image", image)
+    page.keyboard.press("Escape")
+    visit.filled("Tasks", "1")
+    visit.filled("Command – optional", SERVE)
+    visit.press("Run")
+    visit.shown("Your service answers")
+    assert tasks.answer_of(page.get_by_role("link", name="http://").get_attribute("href")) == b"hello\n"
+    page.get_by_role("button", name="Commands").first.click()
+    visit.shown("aws ecs create-service --cluster default --service-name web")
+
+    page.get_by_role("link", name="Open the service").click()
+    visit.title("web")
+    page.reload()
+    visit.title("web")
+    visit.shown("1 of 1 running")
+    page.get_by_role("tab", name="Tasks").click()
+    [arn] = gate.client("ecs").list_tasks(serviceName="web")["taskArns"]
+    task = arn.split("/")[-1]
+    page.get_by_role("link", name=task).click()
+    visit.title(task)
+    page.get_by_role("tab", name="Logs").click()
+    visit.shown("serving")
+    log = page.get_by_role("log")
+    said = log.inner_text().count("tick")
+    wait_until(lambda: log.inner_text().count("tick") > said, what="the log goes on")
+
+    page.get_by_role("tab", name="Terminal").click()
+    visit.press("Connect")
+    page.locator(".xterm-helper-textarea").wait_for(state="attached")
+    screen = page.locator(".xterm-rows")
+    wait_until(lambda: "#" in screen.inner_text(), what="a prompt is shown")
+    page.locator(".xterm-helper-textarea").focus()
+    page.keyboard.type("echo $((6 * 7)) > /tmp/answer; cat /tmp/answer\n")
+    wait_until(lambda: "\n42" in screen.inner_text(), what="the shell answers")
+    page.keyboard.type("exit\n")
+    visit.shown("Connect again")
+
+
+def test_a_deployment_that_fails_is_seen_to_roll_back(visit, gate, layout):
+    image = images.push(gate, layout, "busybox") + ":latest"
+    tasks.register(gate, tasks.container(image=image, command=["sleep", "1000"]), family="app")
+    tasks.register(gate, tasks.container(image=image, command=["sh", "-c", "exit 3"]), family="app")
+    ecs = gate.client("ecs")
+    ecs.create_cluster(clusterName="default")
+    ecs.create_service(
+        serviceName="app", taskDefinition="app:1", desiredCount=1, launchType="FARGATE",
+        networkConfiguration=tasks.network(gate),
+        deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+    )
+    page = visit.open("/ecs/clusters/default/services/app")
+    visit.title("app")
+    visit.shown("has reached a steady state")
+    visit.press("Update")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="app:1").click()
+    page.get_by_role("option", name="app:2").click()
+    visit.press("Update", dialog)
+    visit.shown("app:2")
+    visit.shown("rolling back")
+    wait_until(
+        lambda: [d["rolloutState"] for d in ecs.describe_services(services=["app"])["services"][0]["deployments"]
+                 if d["status"] == "PRIMARY"] == ["COMPLETED"],
+        what="it is rolled back",
+    )
+    # Its end is asked to be typed.
+    visit.press("Delete")
+    visit.filled("Type app to confirm", "app")
+    visit.press("Delete", page.get_by_role("dialog"))
+    visit.title("default")
+
+
+def test_another_origin_cannot_drive_the_port(visit, gate):
+    hostile = """<!doctype html><title>start</title><iframe src="{url}/console"></iframe><script>
+      const call = {{method: 'POST', mode: 'no-cors', body: '{{"clusterName": "stolen"}}',
+        headers: {{'content-type': 'text/plain'}}}};
+      const asked = ['{url}/?Action=CreateCluster', '{url}/console'].map((url) => fetch(url, call));
+      const read = fetch('{url}/health').then((answer) => answer.text());
+      Promise.allSettled([...asked, read]).then((all) => {{ document.title = 'end ' + all[2].status; }});
+      </script>"""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(hostile.format(url=gate.url).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        page = visit.context.new_page()
+        page.goto(f"http://localhost:{server.server_port}/")
+        page.wait_for_function("document.title.startsWith('end')")
+        assert page.title() == "end rejected"
+        [frame] = [f for f in page.frames if f != page.main_frame]
+        assert frame.query_selector("#root") is None
+    finally:
+        server.shutdown()
+    assert gate.client("ecs").list_clusters()["clusterArns"] == []
+
+
+def test_who_must_sign_signs_in(browser, make_gate):
+    gate = make_gate("--enforce")
+    gate.start()
+    printed = gate.cli("env").stdout
+    keys = dict(line.removeprefix("export ").split("=", 1) for line in printed.splitlines() if line.startswith("export "))
+    visit = Visit(browser, gate)
+    visit.open("/ecs/clusters")
+    visit.title("Sign in to Neargate")
+    visit.filled("Access key ID", keys["AWS_ACCESS_KEY_ID"])
+    visit.filled("Secret access key", "wrong")
+    visit.press("Sign in")
+    visit.shown("SignatureDoesNotMatch")
+    visit.filled("Secret access key", keys["AWS_SECRET_ACCESS_KEY"])
+    visit.press("Sign in")
+    visit.title("Clusters")
+    visit.page.reload()
+    visit.title("Clusters")
+    visit.close()
+    assert (visit.foreign, visit.broken) == ([], [])
