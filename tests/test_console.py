@@ -1,12 +1,16 @@
 """The console in a browser: from nothing to a service, a terminal, logs, a deployment that fails."""
 
 import http.server
+import json
+import os
+import pathlib
 import threading
 
 import pytest
 
 import images
 import tasks
+from balancing import Balancer, web
 from browser import Visit, chromium
 from neargate import wait_until
 
@@ -156,3 +160,145 @@ def test_who_must_sign_signs_in(browser, make_gate):
     visit.title("Clusters")
     visit.close()
     assert (visit.foreign, visit.broken) == ([], [])
+
+
+#: Every page, and its title; those of one thing are of what `furnish` makes.
+PAGES = {
+    "/": "Overview",
+    "/start": "Run a first service",
+    "/ecs/clusters": "Clusters",
+    "/ecs/clusters/default": "default",
+    "/ecs/clusters/default?tab=tasks": "default",
+    "/ecs/clusters/default/run-task": "Run task",
+    "/ecs/clusters/default/create-service": "Create service",
+    "/ecs/clusters/default/services/app": "app",
+    "/ecs/clusters/default/services/app?tab=logs": "app",
+    "/ecs/clusters/default/services/app?tab=metrics": "app",
+    "/ecs/clusters/default/services/app?tab=health": "app",
+    "/ecs/clusters/default/tasks/{task}": "{task}",
+    "/ecs/clusters/default/tasks/{task}?tab=exec": "{task}",
+    "/ecs/task-definitions": "Task definitions",
+    "/ecs/task-definitions/create": "Create task definition",
+    "/ecs/task-definitions/app": "app",
+    "/ecs/task-definitions/app/1": "app:1",
+    "/ecr/repositories": "Repositories",
+    "/ecr/repositories/busybox": "busybox",
+    "/load-balancers": "Load balancers",
+    "/load-balancers/web": "web",
+    "/load-balancers/web?tab=rules": "web",
+    "/target-groups": "Target groups",
+    "/target-groups/app": "app",
+    "/vpc/map": "VPC map",
+    "/vpc/security-groups": "Security groups",
+    "/vpc/security-groups/{group}": "web-alb",
+    "/vpc/instances": "Instances",
+    "/cloudwatch/alarms": "Alarms",
+    "/cloudwatch/metrics": "Metrics",
+    "/cloudwatch/log-groups": "Log groups",
+    "/cloudwatch/log-groups/%2Fecs%2Fapp": "/ecs/app",
+    "/cloudwatch/insights": "Logs Insights",
+    "/codecommit": "Source repositories",
+    "/codecommit/site": "site",
+    "/codecommit/site?tab=commits": "site",
+    "/codebuild": "Build projects",
+    "/pipelines": "Pipelines",
+    "/deployments": "Deployments",
+    "/stacks": "Stacks",
+    "/stacks/one": "one",
+    "/auto-scaling-groups": "Auto Scaling groups",
+    "/cloud-map": "Namespaces",
+    "/hosted-zones": "Hosted zones",
+    "/hosted-zones/{zone}": "example.com",
+    "/event-rules": "Event rules",
+    "/event-rules/default%2Ftold": "told",
+    "/topics": "Topics",
+    "/topics/{topic}": "news",
+    "/queues": "Queues",
+    "/queues/jobs": "jobs",
+    "/email-identities": "Email identities",
+    "/buckets": "Buckets",
+    "/buckets/things": "things",
+    "/databases": "Databases",
+    "/secrets": "Secrets",
+    "/secrets/password": "password",
+    "/parameters": "Parameters",
+    "/parameters/%2Fapp%2Fcolour": "/app/colour",
+    "/iam": "Roles and users",
+    "/iam/Role%2Freader": "reader",
+    "/keys": "Keys",
+    "/certificates": "Certificates",
+}
+
+
+def furnish(gate, layout):
+    """Something on each page; the ids that addresses have."""
+    image = images.push(gate, layout, "busybox") + ":latest"
+    for text in ("one", "two"):
+        tasks.register(gate, {**web(text), "name": "app", "image": image, **logged("/ecs/app")}, family="app")
+    gate.client("ecs").create_cluster(clusterName="default")
+    balancer = Balancer(gate)
+    group = balancer.target_group("app")
+    balancer.listener({"Type": "forward", "TargetGroupArn": group})
+    gate.client("ecs").create_service(
+        serviceName="app", taskDefinition="app:2", desiredCount=2, launchType="FARGATE",
+        enableExecuteCommand=True, networkConfiguration=tasks.network(gate),
+        loadBalancers=[{"targetGroupArn": group, "containerName": "app", "containerPort": 80}],
+    )
+    gate.client("cloudwatch").put_metric_alarm(
+        AlarmName="busy", Namespace="AWS/ECS", MetricName="CPUUtilization", Statistic="Average", Period=60,
+        EvaluationPeriods=1, Threshold=80, ComparisonOperator="GreaterThanThreshold",
+        Dimensions=[{"Name": "ClusterName", "Value": "default"}, {"Name": "ServiceName", "Value": "app"}],
+    )
+    code = gate.client("codecommit")
+    code.create_repository(repositoryName="site")
+    first = code.put_file(
+        repositoryName="site", branchName="main", filePath="web/index.html", fileContent=b"hello\n", commitMessage="First"
+    )
+    code.put_file(
+        repositoryName="site", branchName="main", filePath="web/index.html", fileContent=b"hello, world\n",
+        parentCommitId=first["commitId"], commitMessage="Greet everybody",
+    )
+    template = {"Resources": {"Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "made"}}}}
+    gate.client("cloudformation").create_stack(StackName="one", TemplateBody=json.dumps(template))
+    queue = gate.client("sqs").create_queue(QueueName="jobs")["QueueUrl"]
+    gate.client("sqs").send_message(QueueUrl=queue, MessageBody="one")
+    topic = gate.client("sns").create_topic(Name="news")["TopicArn"]
+    gate.client("events").put_rule(Name="told", EventPattern=json.dumps({"source": ["aws.ecs"]}))
+    zone = gate.client("route53").create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"]
+    gate.client("s3").create_bucket(Bucket="things")
+    gate.client("s3").put_object(Bucket="things", Key="a/b.txt", Body=b"hello")
+    gate.client("secretsmanager").create_secret(Name="password", SecretString="hush")
+    gate.client("ssm").put_parameter(Name="/app/colour", Type="String", Value="blue")
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    gate.client("iam").create_role(
+        RoleName="reader", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    balancer.healthy(group, 2)
+    [task, _] = gate.client("ecs").list_tasks(serviceName="app")["taskArns"]
+    return {
+        "task": task.split("/")[-1], "group": balancer.group, "zone": zone.split("/")[-1],
+        "topic": topic.replace(":", "%3A"),
+    }
+
+
+def logged(group):
+    return {"logConfiguration": tasks.container(group=group)["logConfiguration"]}
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_every_page_is_whole(browser, gate, layout, width, tmp_path):
+    """Nothing breaks on it, axe finds nothing serious, and a picture of it is written."""
+    ids = furnish(gate, layout)
+    visit = Visit(browser, gate, width, 844 if width < 500 else 900)
+    pictures = pathlib.Path(os.environ.get("NEARGATE_PICTURES", tmp_path))
+    found = {}
+    for path, title in PAGES.items():
+        visit.open(path.format(**ids))
+        visit.title(title.format(**ids))
+        visit.settled()
+        visit.picture(pictures, f"{width}{path.replace('/', '-').replace('?', '-')}")
+        serious = visit.serious()
+        if serious:
+            found[path] = serious
+    visit.close()
+    assert (found, visit.foreign, visit.broken) == ({}, [], [])

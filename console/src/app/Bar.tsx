@@ -9,7 +9,7 @@ import { services } from '../services';
 import { REGIONS } from './regions';
 import { toggleMode, useIsDark } from './theme';
 
-export function Bar({ onCommands }: { onCommands: () => void }) {
+export function Bar() {
   const session = useSession();
   const navigate = useNavigate();
   const dark = useIsDark();
@@ -29,8 +29,7 @@ export function Bar({ onCommands }: { onCommands: () => void }) {
       <TopNavigation
         identity={{
           href: '/console',
-          title: 'Neargate',
-          logo: { src: '/console/icon.svg', alt: '' },
+          logo: { src: '/console/wordmark.svg', alt: 'Neargate' },
           onFollow: (event) => {
             event.preventDefault();
             navigate('/');
@@ -38,19 +37,17 @@ export function Bar({ onCommands }: { onCommands: () => void }) {
         }}
         search={<Search />}
         utilities={[
-          { type: 'button', text: 'Commands', iconName: 'command-prompt', title: 'Commands', onClick: onCommands },
           {
             type: 'button',
             text: dark ? 'Light' : 'Dark',
             title: dark ? 'Light mode' : 'Dark mode',
-            iconName: 'contrast' as never,
             onClick: toggleMode,
           },
           {
             type: 'menu-dropdown',
             text: session.region,
             title: 'Region',
-            ariaLabel: 'Region',
+            ariaLabel: `Region ${session.region}`,
             items: REGIONS.map(([id, text]) => ({ id, text: `${text} ${id}` })),
             onItemClick: ({ detail }) => chooseRegion(detail.id),
           },
@@ -59,7 +56,7 @@ export function Bar({ onCommands }: { onCommands: () => void }) {
             text: session.account,
             description: session.arn,
             iconName: 'user-profile',
-            ariaLabel: 'Account',
+            ariaLabel: `Account ${session.account}`,
             items: session.free
               ? [{ id: 'accounts', text: 'Accounts', items: accounts }, { id: 'other', text: 'Another account' }]
               : [{ id: 'out', text: 'Sign out' }],

@@ -138,11 +138,9 @@ function Figure({ label, href, children }: { label: string; href: string; childr
   return (
     <div>
       <Box variant="awsui-key-label">{label}</Box>
-      <Box fontSize="display-l" fontWeight="bold">
-        <To href={href} variant="primary" label={label}>
-          {children ?? '–'}
-        </To>
-      </Box>
+      <To href={href} variant="primary" size="display-l">
+        {children ?? '–'}
+      </To>
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // What is around every page: the bar, the navigation, what actions came to, and their commands.
 
-import { Alert, AppLayout, Badge, Box, Flashbar, SideNavigation, Spinner } from '@cloudscape-design/components';
+import { Alert, AppLayoutToolbar, Badge, Box, BreadcrumbGroup, Flashbar, SideNavigation, Spinner } from '@cloudscape-design/components';
 import { type ComponentType, lazy, Suspense, useEffect, useState } from 'react';
 import { Route, Routes, useLocation, useNavigate } from 'react-router-dom';
 import { hasSession } from '../aws/session';
@@ -11,6 +11,7 @@ import { Commands } from './Commands';
 import { Failing } from './Failing';
 import { dismiss, useNotices } from './notices';
 import { useIsAway } from './reach';
+import { useTrail } from './trail';
 
 const lazily = (load: () => Promise<{ default: ComponentType }>) => lazy(load);
 
@@ -26,6 +27,7 @@ export function Shell() {
   const navigate = useNavigate();
   const notices = useNotices();
   const away = useIsAway();
+  const trail = useTrail();
   const narrow = window.innerWidth < 700;
   const [navigation, setNavigation] = useState(!narrow);
   const [drawer, setDrawer] = useState<string | null>(null);
@@ -66,9 +68,9 @@ export function Shell() {
   return (
     <>
       <div id="bar">
-        <Bar onCommands={() => setDrawer(drawer ? null : 'commands')} />
+        <Bar />
       </div>
-      <AppLayout
+      <AppLayoutToolbar
         headerSelector="#bar"
         navigationOpen={navigation}
         onNavigationChange={({ detail }) => setNavigation(detail.open)}
@@ -98,6 +100,16 @@ export function Shell() {
             )}
             <Flashbar items={items} stackItems={items.length > 3} />
           </>
+        }
+        breadcrumbs={
+          <BreadcrumbGroup
+            items={trail.map(([text, href]) => ({ text, href }))}
+            ariaLabel="Where this page is"
+            onFollow={(event) => {
+              event.preventDefault();
+              if (event.detail.href !== '#') navigate(event.detail.href);
+            }}
+          />
         }
         toolsHide
         drawers={[

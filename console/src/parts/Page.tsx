@@ -1,11 +1,11 @@
 // A page: where it is, its title, its actions, and what AWS said when it could not be asked.
 
-import { Alert, BreadcrumbGroup, ContentLayout, Header, SpaceBetween } from '@cloudscape-design/components';
+import { Alert, ContentLayout, Header, SpaceBetween } from '@cloudscape-design/components';
 import { type ReactNode, useEffect } from 'react';
-import { useNavigate } from 'react-router-dom';
 import { isAway, told } from '../app/notices';
+import { type Crumb, useBeing } from '../app/trail';
 
-export type Crumb = [text: string, href: string];
+export type { Crumb };
 
 interface Props {
   title: string;
@@ -19,20 +19,10 @@ interface Props {
 }
 
 export function Page({ title, crumbs = [], description, actions, error, bare, children }: Props) {
-  const navigate = useNavigate();
+  useBeing([['Neargate', '/'], ...crumbs, [title, '#']]);
   useEffect(() => {
     document.title = `${title} – Neargate`;
   }, [title]);
-  const trail = (
-    <BreadcrumbGroup
-      items={[['Neargate', '/'] as Crumb, ...crumbs, [title, '#'] as Crumb].map(([text, href]) => ({ text, href }))}
-      ariaLabel="Where this page is"
-      onFollow={(event) => {
-        event.preventDefault();
-        if (event.detail.href !== '#') navigate(event.detail.href);
-      }}
-    />
-  );
   const content = (
     <SpaceBetween size="l">
       {error && !isAway(error) && (
@@ -43,17 +33,9 @@ export function Page({ title, crumbs = [], description, actions, error, bare, ch
       {children}
     </SpaceBetween>
   );
-  if (bare) {
-    return (
-      <SpaceBetween size="m">
-        {trail}
-        {content}
-      </SpaceBetween>
-    );
-  }
+  if (bare) return content;
   return (
     <ContentLayout
-      breadcrumbs={trail}
       header={
         <Header variant="h1" description={description} actions={actions}>
           {title}

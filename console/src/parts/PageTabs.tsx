@@ -12,6 +12,7 @@ export function PageTabs({ tabs, label }: { tabs: TabsProps.Tab[]; label: string
   return (
     <Tabs
       ariaLabel={label}
+      i18nStrings={{ scrollLeftAriaLabel: 'Scroll left', scrollRightAriaLabel: 'Scroll right' }}
       tabs={shown}
       activeTabId={active}
       onChange={({ detail }) => setAsked((now) => ({ ...Object.fromEntries(now), tab: detail.activeTabId }), { replace: true })}

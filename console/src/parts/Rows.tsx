@@ -13,6 +13,9 @@ export interface Column<T> {
   width?: number;
 }
 
+/** So many rows are found by looking at them. */
+const FEW = 5;
+
 interface Props<T> {
   title: string;
   /** A page's only table. */
@@ -70,6 +73,7 @@ export function Rows<T>({ title, full, description, live, columns, id, actions, 
       trackBy={id}
       variant={full ? 'full-page' : 'container'}
       stickyHeader={full}
+      wrapLines
       loading={live.loading}
       loadingText="Loading"
       selectionType={choose}
@@ -96,7 +100,7 @@ export function Rows<T>({ title, full, description, live, columns, id, actions, 
         </Header>
       }
       filter={
-        all.length > 0 || filter ? (
+        all.length > FEW || filterProps.filteringText || filter ? (
           <SpaceBetween size="xs" direction="horizontal">
             {filter}
             <TextFilter

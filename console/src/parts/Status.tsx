@@ -18,7 +18,7 @@ function type(state: string): StatusIndicatorProps.Type {
 export function Status({ state, why }: { state: string | undefined; why?: string }) {
   if (!state) return <>–</>;
   return (
-    <StatusIndicator type={type(state)} wrapText>
+    <StatusIndicator type={type(state)} wrapText={why !== undefined}>
       {state}
       {why ? `: ${why}` : ''}
     </StatusIndicator>

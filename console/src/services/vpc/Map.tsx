@@ -52,6 +52,9 @@ export default function VpcMap() {
   );
 }
 
+/** An interface's description; of a task, its ARN's end says enough. */
+const whose = (description = '') => (description.startsWith('arn:') ? description.split(':').pop() : description);
+
 function Lines({ lines }: { lines: string[] }) {
   if (lines.length === 0) return <>Nobody</>;
   return (
@@ -83,7 +86,7 @@ function SubnetBox({ world, subnet }: { world: World; subnet: World['subnets'][n
         ))}
         {inside.slice(0, MOST_SHOWN).map((i) => (
           <Box key={i.NetworkInterfaceId} fontSize="body-s">
-            <b>{i.PrivateIpAddress}</b> {i.Description || i.InterfaceType} {i.Association?.PublicIp && `(${i.Association.PublicIp})`}
+            <b>{i.PrivateIpAddress}</b> {whose(i.Description) || i.InterfaceType} {i.Association?.PublicIp && `(${i.Association.PublicIp})`}
           </Box>
         ))}
         {inside.length > MOST_SHOWN && <Box fontSize="body-s">and {inside.length - MOST_SHOWN} more interfaces</Box>}
