@@ -108,6 +108,40 @@ def test_a_deployment_that_fails_is_seen_to_roll_back(visit, gate, layout):
     visit.title("default")
 
 
+def test_a_change_is_seen_in_every_tab_and_a_server_that_was_away_is_found_again(browser, own_gate):
+    visit = Visit(browser, own_gate)
+    page, other = visit.page, visit.follow(visit.context.new_page())
+    for tab in (page, other):
+        tab.goto(f"{own_gate.url}/console/ecs/clusters")
+        tab.get_by_role("heading", name="Clusters", level=1).wait_for()
+    visit.press("Create cluster")
+    visit.filled("Cluster name", "one")
+    visit.press("Create cluster", page.get_by_role("dialog"))
+    for tab in (page, other):
+        tab.get_by_role("link", name="one", exact=True).wait_for()
+    own_gate.kill()
+    visit.shown("The server does not answer")
+    assert page.get_by_role("link", name="one", exact=True).is_visible()
+    own_gate.start()
+    page.get_by_text("The server does not answer").wait_for(state="hidden")
+    own_gate.client("ecs").create_cluster(clusterName="two")
+    page.get_by_role("link", name="two", exact=True).wait_for()
+    visit.close()
+    assert (visit.foreign, visit.broken) == ([], [])
+
+
+def test_ten_thousand_rows(visit, gate):
+    for first in range(0, 10_000, 1000):
+        gate.client("cloudwatch").put_metric_data(
+            Namespace="Many", MetricData=[{"MetricName": f"m{n}", "Value": 1} for n in range(first, first + 1000)]
+        )
+    page = visit.open("/cloudwatch/metrics")
+    visit.shown("(10000)")
+    page.get_by_label("Find in All metrics").fill("m9876")
+    visit.shown("(1/10000)")
+    page.get_by_role("cell", name="m9876", exact=True).wait_for()
+
+
 def test_another_origin_cannot_drive_the_port(visit, gate):
     hostile = """<!doctype html><title>start</title><iframe src="{url}/console"></iframe><script>
       const call = {{method: 'POST', mode: 'no-cors', body: '{{"clusterName": "stolen"}}',

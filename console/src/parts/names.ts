@@ -10,10 +10,14 @@ export function revisionName(arn: string | undefined): string {
   return arn?.split('/').pop() ?? '';
 }
 
+/** Swedes write times as ISO 8601 does. */
+const YEAR_FIRST = 'sv-SE';
+
+/** A time of this place's clock, `2026-11-30 22:44:06`. */
 export function time(at: Date | number | string | undefined): string {
   if (at === undefined) return '–';
   const date = at instanceof Date ? at : new Date(at);
-  return Number.isNaN(date.getTime()) ? '–' : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  return Number.isNaN(date.getTime()) ? '–' : date.toLocaleString(YEAR_FIRST);
 }
 
 /** How long ago, in one unit. */
