@@ -61,6 +61,8 @@ pub enum Door {
     SigningCertificate,
     /// CodeCommit's repositories, by git's smart HTTP.
     Git,
+    /// Where CloudFormation is told that a resource is ready.
+    Signals,
 }
 
 /// The operation a request calls.
@@ -181,6 +183,14 @@ fn is_git(path: &str) -> bool {
     path.starts_with(REPOSITORIES) || elsewhere().unwrap_or(false)
 }
 
+/// `/cloudformation/ACCOUNT/REGION/STACK/RESOURCE/TOKEN`.
+fn is_signal(path: &str) -> bool {
+    let rest = path.strip_prefix("/cloudformation/");
+    let account = rest.and_then(|rest| rest.split_once('/')).map(|(account, _)| account);
+    account.is_some_and(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))
+        && path.matches('/').count() == 6
+}
+
 /// Paths that no signed call of an AWS service reaches. A bucket's own host name goes first:
 /// its keys may begin with anything.
 fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
@@ -198,6 +208,9 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
     }
     if is_git(path) {
         return Some(Route::Door(Door::Git));
+    }
+    if is_signal(path) {
+        return Some(Route::Door(Door::Signals));
     }
     if path.starts_with("/v4/") {
         return Some(Route::TaskMetadata);
