@@ -92,7 +92,6 @@ pub struct Operation {
     pub from_failed: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_false(flag: &bool) -> bool {
     !flag
 }
