@@ -186,7 +186,9 @@ fn is_git(path: &str) -> bool {
 /// `/cloudformation/ACCOUNT/REGION/STACK/RESOURCE/TOKEN`.
 fn is_signal(path: &str) -> bool {
     let rest = path.strip_prefix("/cloudformation/");
-    let account = rest.and_then(|rest| rest.split_once('/')).map(|(account, _)| account);
+    let account = rest
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(account, _)| account);
     account.is_some_and(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))
         && path.matches('/').count() == 6
 }
