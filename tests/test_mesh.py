@@ -17,7 +17,7 @@ from test_container_networks import inside
 
 #: Asks until it is told to end; what it was answered, and how often nothing came.
 ASKING = (
-    "while [ ! -e /tmp/end ]; do wget -q -T 20 -O /tmp/one http://api:8080/x && cat /tmp/one >> /tmp/said || "
+    "while [ ! -e /tmp/end ]; do wget -q -O /tmp/one http://api:8080/x && cat /tmp/one >> /tmp/said || "
     "echo failed >> /tmp/said; done; sleep 600"
 )
 
@@ -118,8 +118,13 @@ def test_services_find_each_other_by_name(own_gate, layout, envoy):
     [resource] = service["deployments"][0]["serviceConnectResources"]
     assert resource["discoveryName"] == "api"
     assert gate.client("ecs").list_services_by_namespace(namespace="shop")["serviceArns"] == [service["serviceArn"]]
-    found = gate.client("servicediscovery").discover_instances(NamespaceName="shop", ServiceName="api")["Instances"]
-    assert {i["Attributes"]["AWS_INSTANCE_PORT"] for i in found} == {"80"} and len(found) == 2
+    cloud_map = gate.client("servicediscovery")
+
+    def ports():
+        found = cloud_map.list_instances(ServiceId=resource["discoveryArn"].rsplit("/", 1)[1])["Instances"]
+        return [i["Attributes"]["AWS_INSTANCE_PORT"] for i in found]
+
+    wait_until(lambda: ports() == ["80", "80"], what="both tasks are instances")
 
     create(gate, "client", {}, desiredCount=1)
     settled(gate, "client")
@@ -146,9 +151,13 @@ def test_services_find_each_other_by_name(own_gate, layout, envoy):
     wait_until(lambda: "second" in said(), 90, what="the new tasks answer")
     settled(gate, "server")
     # Neargate goes: the proxies keep what they have.
+    def proxies():
+        return [p for p in processes_of(gate.instance) if command_line(p).startswith("/usr/bin/envoy")]
+
+    wait_until(lambda: len(proxies()) == 3, what="those of the old tasks have ended")
+    kept = sorted(proxies())
     gate.kill()
-    proxies = [p for p in processes_of(gate.instance) if command_line(p).startswith("/usr/bin/envoy")]
-    assert len(proxies) == 3
+    assert sorted(proxies()) == kept
     gate.start()
     goes_on()
 
@@ -159,7 +168,7 @@ def test_services_find_each_other_by_name(own_gate, layout, envoy):
 
     # A proxy that ends takes its task with it: it is essential.
     arn = one_task(gate, "server")["taskArn"]
-    [pid] = [p for p in proxies if arn.rsplit("/", 1)[1] in pathlib.Path(f"/proc/{p}/cgroup").read_text()]
+    [pid] = [p for p in proxies() if arn.rsplit("/", 1)[1] in pathlib.Path(f"/proc/{p}/cgroup").read_text()]
     os.kill(pid, signal.SIGKILL)
     stopped = tasks.wait_for(gate, arn, "STOPPED")
     assert stopped["stopCode"] == "EssentialContainerExited"
