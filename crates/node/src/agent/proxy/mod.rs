@@ -53,7 +53,7 @@ impl Proxies {
 pub(super) fn is_proxy(spec: &ContainerSpec) -> bool {
     let labelled = spec.labels.get(LABEL.0).is_some_and(|v| v == LABEL.1);
     let stands_for = |name: &&str| spec.environment.get(*name).is_some_and(|v| !v.is_empty());
-    labelled || RESOURCE.iter().any(|name| stands_for(&name))
+    labelled || RESOURCE.iter().any(stands_for)
 }
 
 /// Of a proxy that ECS has put there: the node asks it itself, whose image need not have a program for that.
