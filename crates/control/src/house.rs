@@ -30,6 +30,7 @@ use neargate_sns::Sns;
 use neargate_sqs::{Engine as MessageEngine, EngineError as MessageError};
 use neargate_store::Store;
 use neargate_wire::route::Door;
+use neargate_xds::Source;
 use neargate_xray::{Engine as TraceEngine, EngineError as TraceError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,6 +104,8 @@ pub struct ControlPlane {
     pub ses: Arc<Ses>,
     pub account: AccountId,
     pub accounts: Accounts,
+    /// Where proxies are told from what they are to do.
+    pub proxies: Arc<[Arc<dyn Source>]>,
     components: Vec<Arc<dyn Component>>,
     doors: BTreeMap<Door, Arc<dyn HttpDoor>>,
     _background: Background,
@@ -196,6 +199,7 @@ impl ControlPlane {
         }
         all().for_each(|component| component.resume(&house));
         let doors = all().flat_map(Component::doors).collect();
+        let proxies = services::proxies(&house, &ecs);
         Ok(ControlPlane {
             house,
             ec2,
@@ -207,6 +211,7 @@ impl ControlPlane {
             ses,
             account: options.account,
             accounts,
+            proxies,
             components,
             doors,
             _background: background,

@@ -27,10 +27,12 @@ use neargate_ecs::{fleet::Fleet, model::Task, observe};
 use neargate_service::identity::session;
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::Event;
+use neargate_xds::Proxy;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 /// Between an error of the watch and the next reading of everything.
@@ -251,6 +253,32 @@ impl NodePort {
             Err(Unread::Missing(message)) => Ok(SecretsAnswer::Missing { message }),
             Err(Unread::Failed(error)) => Err(error),
         }
+    }
+
+    /// Configures the proxy in a container of one of this node's tasks, until either ends.
+    ///
+    /// # Errors
+    /// The task is none of this node's.
+    pub async fn proxy<I>(&self, task_id: &str, container: &str, io: I) -> Result<(), AwsError>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let unknown = || grant::denied("The task is not assigned to this node.");
+        let grant = self.grant(task_id).await?.ok_or_else(unknown)?;
+        let task = self.task(task_id).await?.spec.assignment;
+        let proxy = Proxy {
+            account: task.account,
+            region: task.region,
+            task_id: task.task_id,
+            task_arn: task.task_arn,
+            task_key: grant.key.clone(),
+            task_role_arn: task.task_role_arn,
+            container: container.to_owned(),
+            // It says itself what it stands for.
+            resource: String::new(),
+        };
+        neargate_xds::serve(io, proxy, self.control_plane.proxies.clone()).await;
+        Ok(())
     }
 
     async fn task(&self, task_id: &str) -> Result<Task, AwsError> {

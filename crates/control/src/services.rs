@@ -15,6 +15,7 @@ use neargate_codestar_notifications::CodeStarNotifications;
 use neargate_ec2::Ec2;
 use neargate_ecr::Ecr;
 use neargate_ecs::Ecs;
+use neargate_ecs::connect::ConnectSource;
 use neargate_elbv2::Elbv2;
 use neargate_events::Events;
 use neargate_iam::Iam;
@@ -25,7 +26,7 @@ use neargate_route53::Route53;
 use neargate_s3::S3;
 use neargate_scheduler::Scheduler;
 use neargate_secretsmanager::SecretsManager;
-use neargate_service::{Component, Service, Status};
+use neargate_service::{Component, House, Service, Status};
 use neargate_servicediscovery::ServiceDiscovery;
 use neargate_ses::{Ses, SesV2};
 use neargate_sns::Sns;
@@ -33,6 +34,7 @@ use neargate_sqs::Sqs;
 use neargate_ssm::Ssm;
 use neargate_sts::Sts;
 use neargate_wire::schema;
+use neargate_xds::Source;
 use neargate_xray::XRay;
 use std::sync::Arc;
 
@@ -91,6 +93,16 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         Arc::<Ssm>::default(),
         Arc::new(Sts::default()),
     ]
+}
+
+/// Who tells proxies what they are to do.
+pub fn proxies(house: &Arc<House>, ecs: &Ecs) -> Arc<[Arc<dyn Source>]> {
+    let connect = ConnectSource {
+        db: house.db.clone(),
+        endpoints: ecs.connect.clone(),
+    };
+    let all: Vec<Arc<dyn Source>> = vec![Arc::new(connect)];
+    all.into()
 }
 
 /// Every service whose requests are recognised, served or not.

@@ -3,6 +3,7 @@
 use crate::client;
 use crate::commands::authority::Authority;
 use crate::commands::build::Build;
+use crate::commands::envoy::Envoy;
 use crate::commands::mail::Mail;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
@@ -64,6 +65,7 @@ enum Command {
     Build(Build),
     #[command(hide = true)]
     Builder(crate::builder::Serve),
+    Envoy(Envoy),
     Instance(Instance),
     Spot(Spot),
     Publish(Publish),
@@ -130,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Exec(exec) => return command(exec.run()),
         Command::Deploy(deploy) => return command(deploy.run()),
         Command::Build(build) => return command(build.run()),
+        Command::Envoy(envoy) => return command(envoy.run()),
         Command::Builder(serve) => crate::builder::main(serve).map_err(failed),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),

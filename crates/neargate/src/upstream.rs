@@ -14,6 +14,7 @@ use neargate_ecr::Resolved;
 use neargate_node::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use neargate_service::{AwsError, Fault};
 use std::ops::Range;
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 /// A [`NodePort`] as the agent wants it.
@@ -106,6 +107,16 @@ impl Upstream for Local {
         change: Option<ProtectionChange>,
     ) -> Result<ProtectionAnswer, UpstreamError> {
         self.0.protection(task_id, change).await.map_err(error)
+    }
+
+    async fn proxy(
+        &self,
+        task_id: &str,
+        container: &str,
+        stream: UnixStream,
+    ) -> Result<(), UpstreamError> {
+        let served = self.0.proxy(task_id, container, stream);
+        served.await.map_err(error)
     }
 
     async fn secrets(&self, task_id: &str) -> Result<TaskSecrets, UpstreamError> {

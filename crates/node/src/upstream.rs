@@ -9,6 +9,7 @@ use neargate_domain::{
     TaskReport, TaskSecrets, TaskTags,
 };
 use std::ops::Range;
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 /// A change of what this node should run.
@@ -99,6 +100,18 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
         _change: Option<ProtectionChange>,
     ) -> Result<ProtectionAnswer, UpstreamError> {
         Err(UpstreamError::Refused("no task is protected here".into()))
+    }
+
+    /// A connection of the proxy in a container of one of this node's tasks: the control plane speaks with it
+    /// until either ends.
+    async fn proxy(
+        &self,
+        _task_id: &str,
+        _container: &str,
+        _stream: UnixStream,
+    ) -> Result<(), UpstreamError> {
+        let why = "Neargate does not configure proxies on nodes of other hosts yet.";
+        Err(UpstreamError::Refused(why.into()))
     }
 
     /// What tasks use. Nothing depends on it: it may be lost.

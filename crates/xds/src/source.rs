@@ -23,7 +23,7 @@ pub struct Proxy {
     pub container: String,
     /// What the proxy says that it stands for, which its task may or may not be entitled to: Envoy's
     /// `node.id`, the value of `APPMESH_RESOURCE_ARN` (or `APPMESH_VIRTUAL_NODE_NAME`) as it is written
-    /// there: an ARN, or `mesh/NAME/virtualNode/NAME`. Empty with ECS Service Connect.
+    /// there: an ARN, or `mesh/NAME/virtualNode/NAME`. With ECS Service Connect it is the ARN of the task.
     pub resource: String,
 }
 

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod build;
 pub mod deploy;
+pub mod envoy;
 pub mod events;
 pub mod exec;
 pub mod instance;

@@ -10,7 +10,7 @@ use super::plan::{Action, begin, plan};
 use super::route::Carrier;
 use super::seams::{Plumb, Pull};
 use super::shipper::{LogWatch, Shipper, discard_bytes, first_line};
-use super::state::{Phase, TaskState};
+use super::state::{Network, Phase, TaskState};
 use crate::capability::Allowed;
 use crate::runtime::{Container, Runtime};
 use crate::upstream::Upstream;
@@ -32,6 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const RECEIVER_DRAIN: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for containers that are just being started.
 const SETTLE: Duration = Duration::from_secs(5);
+const SIGKILL: i32 = 9;
 
 /// What all drivers share; none of it changes.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub struct Shared {
     /// Where tasks find AWS's services, unless their names lead there.
     pub api_url: Option<String>,
     pub builders: Option<super::builder::Builders>,
+    pub proxies: super::proxy::Proxies,
     pub upstream: Arc<dyn Upstream>,
     pub images: Arc<dyn Pull>,
     pub network: Arc<dyn Plumb>,
@@ -241,7 +243,7 @@ impl Driver {
                 self.ship_the_rest(i);
             }
             Action::Signal(i, signal) => self.signal(i, signal),
-            Action::Kill(i) => self.signal(i, 9),
+            Action::Kill(i) => self.signal(i, SIGKILL),
             Action::Discard(i) => {
                 let name = self.state.assignment.containers[i].name.clone();
                 self.spawn("discard", operation::discard(shared, task_id, name, i));
@@ -267,12 +269,32 @@ impl Driver {
     fn check(&mut self, i: usize) {
         let spec = &self.state.assignment.containers[i];
         let what = format!("{}/{}", self.state.assignment.task_id, spec.name);
-        match (self.slots[i].container.clone(), spec.health_check.clone()) {
+        let check = spec.health_check.clone();
+        if check.as_ref().is_some_and(super::proxy::is_own_check) {
+            let (spec, netns) = (spec.clone(), self.netns(i));
+            self.spawn("proxy-check", async move {
+                let is_ready = match netns {
+                    Some(netns) => super::proxy::is_ready(&netns, &spec).await,
+                    None => false,
+                };
+                Some(Event::Checked(i, Some(is_ready)).into())
+            });
+            return;
+        }
+        match (self.slots[i].container.clone(), check) {
             (Some(container), Some(check)) => {
                 self.spawn("health-check", operation::check(container, check, i, what));
             }
             _ => self.take(Event::Checked(i, None).into()),
         }
+    }
+
+    fn netns(&self, i: usize) -> Option<PathBuf> {
+        let Network::Ready(links) = &self.state.network else {
+            return None;
+        };
+        let joined = links.get(i)?.as_ref().ok()?;
+        joined.netns.clone()
     }
 
     fn signal(&mut self, i: usize, signal: i32) {
@@ -281,7 +303,15 @@ impl Driver {
                 "{}/{}",
                 self.state.assignment.task_id, self.state.assignment.containers[i].name
             );
+            let proxy = match signal {
+                SIGKILL => None,
+                _ => super::proxy::Ending::of(&self.state.assignment, i),
+            };
+            let (netns, clock) = (self.netns(i), Arc::clone(&self.shared.clock));
             self.spawn("signal", async move {
+                if let (Some(proxy), Some(netns)) = (proxy, netns) {
+                    proxy.wait(&*clock, &netns).await;
+                }
                 if let Err(error) = container.signal(signal).await {
                     tracing::warn!(
                         what,

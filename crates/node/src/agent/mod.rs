@@ -25,6 +25,7 @@ mod observe;
 mod operation;
 mod order;
 mod plan;
+mod proxy;
 mod recover;
 mod restart;
 mod route;
@@ -191,6 +192,7 @@ impl Agent {
             endpoint,
             api_url: config.api_url,
             builders: config.builders,
+            proxies: proxy::Proxies::default(),
             upstream,
             images,
             network,

@@ -8,6 +8,7 @@ use super::firelens;
 use super::ledger::Entry;
 use super::observe::{Event, stream_failure};
 use super::plan::Action;
+use super::proxy;
 use super::route::{self, About, Outlet, Reach};
 use super::seams::{Joined, Linked, PulledImage};
 use super::shipper::first_line;
@@ -369,6 +370,11 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
     {
         return Some(Event::StartFailed(i, message).into());
     }
+    if proxy::is_proxy(spec)
+        && let Err(message) = proxy::share(&shared, &task, spec, &mut config)
+    {
+        return Some(Event::StartFailed(i, message).into());
+    }
     let _permit = shared.starts.acquire().await.expect("never closed");
     let started = tokio::time::timeout(START_LIMIT, shared.runtime.start(&config)).await;
     Some(match started {
@@ -483,6 +489,7 @@ pub async fn discard(
 }
 
 pub async fn remove_task(shared: Arc<Shared>, task_id: String) -> Option<Message> {
+    shared.proxies.forget(&task_id);
     if let Err(error) = shared.runtime.remove_task(&task_id).await {
         return again(&shared, &task_id, &chain(&error));
     }

@@ -4,6 +4,7 @@
 use super::driver::{Driver, Handle, Shared};
 use super::ledger::Entry;
 use super::observe::Event;
+use super::proxy;
 use super::state::{Once, Phase, TaskState};
 use crate::runtime::Adopted;
 use neargate_base::Timestamp;
@@ -65,6 +66,12 @@ pub async fn recover(shared: &Arc<Shared>, entry: Entry) -> (Driver, Handle) {
         };
         take_in(&mut driver.state, i, event, now);
         if let Adopted::Running(container) = found {
+            let spec = &driver.state.assignment.containers[i];
+            if proxy::is_proxy(spec)
+                && let Err(error) = proxy::listen(shared, &task_id, &name)
+            {
+                tracing::warn!(task_id, name, %error, "a proxy cannot be told anything new");
+            }
             driver.hold(i, container);
         }
     }

@@ -8,6 +8,7 @@ mod api;
 pub mod collect;
 mod contents;
 mod delete;
+mod envoy;
 mod error;
 mod event;
 mod grant;
@@ -25,6 +26,7 @@ mod token;
 mod tests;
 
 pub use collect::collect;
+pub use envoy::REPOSITORY as ENVOY_REPOSITORY;
 pub use names::{InvalidReference, OwnImage, Place, own_image};
 pub use resolve::{Resolved, resolve};
 

@@ -1,6 +1,7 @@
 //! Where the image a task names is: in our own registry, missing from it, or elsewhere.
 
 use crate::contents::NotOpen;
+use crate::envoy;
 use crate::grant;
 use crate::names::{self, InvalidReference, OwnImage};
 use neargate_base::AccountId;
@@ -22,6 +23,16 @@ pub enum Resolved {
 /// Find the image a task names. Account and region come from the name; another account than the
 /// task's must grant it what a pull does.
 pub async fn resolve(house: &Arc<House>, scope: &Scope, name: &str) -> Result<Resolved, AwsError> {
+    if let Some(image) = envoy::stands_for(&house.settings, name) {
+        // It is everybody's, as AWS's is.
+        let owner = &house.settings.default_scope.account;
+        return Ok(match find(house, owner, &image).await? {
+            Resolved::Missing { .. } => Resolved::Missing {
+                message: envoy::missing(name),
+            },
+            found => found,
+        });
+    }
     match names::own_image(&house.settings, name) {
         None => Ok(Resolved::Elsewhere),
         Some(Err(InvalidReference)) => Ok(Resolved::Missing {

@@ -144,6 +144,7 @@ async fn prepare(house: &Arc<House>, ecs: &Arc<Ecs>, scope: &Scope, instances: u
         target_groups: Vec::new(),
         volumes: Vec::new(),
         registries: Vec::new(),
+        connect: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! ECS as the house takes it.
 
 use crate::balancing::Balancer;
+use crate::connect;
 use crate::model::KnownNode;
 use crate::registries::Registrar;
 use crate::{
@@ -57,6 +58,8 @@ impl Component for Ecs {
         let (fleet, nodes) = (ecs.fleet.clone(), ecs.nodes.clone());
         let followed = fleet::follow(fleet, nodes, db.clone(), rng.clone());
         background.spawn("ecs-fleet", followed);
+        let connected = connect::follow(ecs.connect.clone(), db.clone(), rng.clone());
+        background.spawn("ecs-connect", connected);
         let watched = lost::watch(house.clone(), ecs.clone(), ecs.times.node_lease);
         background.spawn("ecs-lost-nodes", watched);
         let told = events::follow(ecs.events.clone(), ecs.fleet.clone(), house.clone());

@@ -14,6 +14,7 @@ mod api;
 mod balancing;
 mod clusters;
 mod component;
+pub mod connect;
 mod controller;
 mod deletion;
 mod describe;
@@ -73,6 +74,8 @@ pub struct Ecs {
     pub alarms: Arc<Alarms>,
     pub usages: metrics::Usages,
     balancing: balancing::Balancing,
+    /// Who is behind the names of Service Connect.
+    pub connect: Arc<connect::Endpoints>,
     pub times: Times,
     /// Read while tasks are started.
     starting: Arc<RwLock<()>>,
@@ -182,8 +185,9 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .partly(
             ops::CreateService,
             services::create_service,
-            "no Classic Load Balancers, Service Connect, VPC Lattice, \
-             Lambda hooks, early success criteria: such services are refused. Tasks that end by themselves before they count as healthy are \
+            "no Classic Load Balancers, VPC Lattice, Lambda hooks, early success criteria, \
+             and of Service Connect no TLS, test traffic, and other network modes than awsvpc: such \
+             services are refused. Proxies of Service Connect are not on nodes of other hosts, and have no metrics. Tasks that end by themselves before they count as healthy are \
              started ever more slowly, though they ran",
         )
         .partly(
@@ -194,10 +198,9 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
         .on(ops::DeleteService, services::delete_service)
         .on(ops::DescribeServices, services::describe_services)
         .on(ops::ListServices, services::list_services)
-        .partly(
+        .on(
             ops::ListServicesByNamespace,
             services::list_services_by_namespace,
-            "there are none: Service Connect is refused",
         )
         .on(
             ops::ListServiceDeployments,

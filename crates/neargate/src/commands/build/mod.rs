@@ -67,6 +67,23 @@ pub struct Build {
 const LARGEST_DOCKERFILE: u64 = 4 << 20;
 
 impl Build {
+    /// The image of this name from the Dockerfile of a directory.
+    pub fn of(dir: PathBuf, tag: String, target: Target) -> Build {
+        Build {
+            tags: vec![tag],
+            file: None,
+            arguments: Vec::new(),
+            stage: None,
+            labels: Vec::new(),
+            secrets: Vec::new(),
+            no_cache: false,
+            no_network: true,
+            no_push: false,
+            dir,
+            target,
+        }
+    }
+
     pub async fn run(self) -> Result<ExitCode> {
         ensure!(
             rustix::process::geteuid().is_root(),

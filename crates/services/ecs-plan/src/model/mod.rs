@@ -2,6 +2,7 @@
 //! by the API only.
 
 mod capacity_provider;
+mod connect;
 mod event;
 mod instance;
 mod node;
@@ -22,6 +23,10 @@ mod tests;
 
 pub use crate::id::ServiceId;
 pub use capacity_provider::CapacityProvider;
+pub use connect::{
+    AppProtocol, CONTAINER as CONNECT_CONTAINER, Connect, ConnectAlias, ConnectEndpoint,
+    INGRESS_PORT as CONNECT_INGRESS_PORT, Speech, TaskConnect,
+};
 pub use event::{Agent, EventCursor};
 pub use instance::{ContainerInstance, InstanceStatus};
 pub use node::KnownNode;

@@ -1,7 +1,7 @@
 //! What one deployment of a service runs, and how: never changed once written
 //! (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.html>).
 
-use super::{LoadBalancer, ServiceRegistry};
+use super::{Connect, LoadBalancer, ServiceRegistry};
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;
 use neargate_service::Resource;
@@ -35,6 +35,8 @@ pub struct ServiceRevision {
     pub volumes: Vec<Json<api::ServiceVolumeConfiguration>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<ServiceRegistry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Connect>,
 }
 
 impl Resource for ServiceRevision {

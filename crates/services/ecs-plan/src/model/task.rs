@@ -2,7 +2,7 @@
 //! `assignment.desired`, and what a stop means for the status, of which [`crate::plan::observe`]
 //! writes the rest.
 
-use super::{ServiceRegistry, TargetLink, TaskInstance, TaskTarget};
+use super::{ServiceRegistry, TargetLink, TaskConnect, TaskInstance, TaskTarget};
 use neargate_api_ecs as api;
 use neargate_base::Timestamp;
 use neargate_domain::{Assignment, Health, Protocol, TaskReport, TaskStatus};
@@ -85,6 +85,8 @@ pub struct TaskSpec {
     /// The services of Cloud Map that it is to be an instance of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<ServiceRegistry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Box<TaskConnect>>,
     /// It has no node yet: it waits for its capacity provider to have room. Taken away when it is
     /// placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ const DEFAULT_BUFFER_BYTES: u64 = 10 << 20;
 /// `prefix/container/task` in the configured group; without a prefix, which Fargate demands, the
 /// stream is named by the container's id
 /// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html>).
-pub(super) fn target(
+pub fn target(
     scope: &Scope,
     (launch_type, task_id): (LaunchType, &str),
     container: &str,
@@ -57,7 +57,7 @@ pub(super) fn target(
 }
 
 /// Any other driver; `none` leads nowhere.
-pub(super) fn route(log: &api::LogConfiguration) -> Option<LogRoute> {
+pub fn route(log: &api::LogConfiguration) -> Option<LogRoute> {
     if matches!(log.log_driver.as_str(), "awslogs" | "none") {
         return None;
     }
@@ -74,7 +74,7 @@ pub(super) fn route(log: &api::LogConfiguration) -> Option<LogRoute> {
 }
 
 /// What the options say of the buffer; `None`: nothing.
-pub(super) fn buffer(log: &api::LogConfiguration) -> Option<LogBuffer> {
+pub fn buffer(log: &api::LogConfiguration) -> Option<LogBuffer> {
     let options = log.options.as_ref()?;
     let mode = options.get(MODE).map(String::as_str);
     let size = options.get(MAX_BUFFER_SIZE);
@@ -132,7 +132,7 @@ pub(crate) fn bytes(size: &str) -> Option<u64> {
     Some(bytes)
 }
 
-pub(super) fn secrets(log: &api::LogConfiguration) -> Vec<(String, String)> {
+pub fn secrets(log: &api::LogConfiguration) -> Vec<(String, String)> {
     let secrets = log.secret_options.iter().flatten();
     secrets
         .map(|secret| (secret.name.clone(), secret.value_from.clone()))

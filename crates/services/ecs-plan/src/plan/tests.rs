@@ -314,6 +314,7 @@ pub(super) fn task() -> Task {
         protection: None,
         target_groups: Vec::new(),
         registries: Vec::new(),
+        connect: None,
         waits: None,
     };
     Task {

@@ -19,7 +19,9 @@ pub use place::{Capacity, Instances};
 
 use crate::Ecs;
 use crate::fleet::ClusterId;
-use crate::model::{Arrivals, Cluster, ServiceLink, ServiceRegistry, TargetLink, Task};
+use crate::model::{
+    Arrivals, Cluster, ServiceLink, ServiceRegistry, TargetLink, Task, TaskConnect,
+};
 use crate::plan::ebs;
 use neargate_api_ecs as api;
 use neargate_service::db::{Committed, Tx};
@@ -59,6 +61,8 @@ pub struct Launch {
     pub volumes: Vec<ebs::Wanted>,
     /// The services of Cloud Map that its tasks are to be instances of.
     pub registries: Vec<ServiceRegistry>,
+    /// Its tasks have a proxy of Service Connect; see [`Launch::locate`].
+    pub connect: Option<Box<TaskConnect>>,
     /// Containers whose definitions do not say it wait for their log driver: see [`Launch::locate`].
     pub blocking_logs: bool,
 }

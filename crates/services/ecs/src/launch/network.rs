@@ -2,6 +2,7 @@
 
 use super::place::Placed;
 use super::{Launch, Unplaced, failure};
+use crate::connect;
 use crate::{error, settings};
 use neargate_domain::{InstanceNetwork, TaskNetwork};
 use neargate_service::eni::{self, Unreserved};
@@ -38,6 +39,9 @@ impl Launch {
         self.blocking_logs = mode == "blocking";
         if let Some(network) = &mut self.network {
             network.zones = vpc::zones(house, &self.scope, &network.subnets).await?;
+        }
+        if let Some(task) = &mut self.connect {
+            task.aliases = connect::aliases(house, &self.scope, &task.connect).await?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::Launch;
 use super::place::{Capacity, Placed};
+use crate::connect;
 use crate::model::{ContainerSpec, Demand, Status, Task, TaskSpec};
 use crate::plan::{assignment, output, volumes};
 use neargate_api_ecs as api;
@@ -83,6 +84,7 @@ pub(super) fn task(
         protection: None,
         target_groups: launch.target_groups.clone(),
         registries: launch.registries.clone(),
+        connect: launch.connect.clone(),
         waits: None,
         assignment: Assignment {
             task_id,
@@ -127,7 +129,9 @@ pub(super) fn task(
         container_instance: placed.container_instance,
         arn,
     };
-    Task { spec, status }
+    let mut task = Task { spec, status };
+    connect::join(house, scope, &mut task);
+    task
 }
 
 /// What each task of the launch takes of its container instance.

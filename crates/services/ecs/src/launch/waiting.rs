@@ -232,6 +232,7 @@ async fn launch_of(
         target_groups: spec.target_groups.clone(),
         volumes: ebs::of(&spec.assignment.volumes),
         registries: spec.registries.clone(),
+        connect: spec.connect.clone(),
         blocking_logs: false,
         scope,
     };

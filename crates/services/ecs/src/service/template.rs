@@ -6,7 +6,8 @@ use crate::launch::capacity::{Wanted, compatible, rules};
 use crate::launch::requirements;
 use crate::launch::{Capacity, Instances, Launch};
 use crate::model::{
-    Cluster, PropagateTags, Scheduling, ServiceLink, ServiceRevision, ServiceSpec, TaskDefinition,
+    Cluster, Connect, PropagateTags, Scheduling, ServiceLink, ServiceRegistry, ServiceRevision,
+    ServiceSpec, TaskConnect, TaskDefinition,
 };
 use crate::plan::ebs;
 use crate::plan::placement::Strategy;
@@ -86,7 +87,14 @@ impl Template {
             }),
             target_groups: balancing::links(revision, alternate),
             volumes,
-            registries: revision.registries.clone(),
+            registries: registries(revision),
+            connect: revision.connect.clone().map(|connect| {
+                Box::new(TaskConnect {
+                    connect,
+                    container: String::new(),
+                    aliases: Vec::new(),
+                })
+            }),
             blocking_logs: false,
         };
         Ok(Template {
@@ -95,6 +103,13 @@ impl Template {
             rules,
         })
     }
+}
+
+/// Of its own, and of Service Connect.
+fn registries(revision: &ServiceRevision) -> Vec<ServiceRegistry> {
+    let own = revision.registries.iter().cloned();
+    let connect = revision.connect.iter();
+    own.chain(connect.flat_map(Connect::registries)).collect()
 }
 
 fn first(wanted: &Wanted, rules: &Instances) -> Capacity {

@@ -123,6 +123,7 @@ impl Request {
             target_groups: Vec::new(),
             volumes,
             registries: Vec::new(),
+            connect: None,
             blocking_logs: false,
         };
         launch.locate(&cx.house).await?;

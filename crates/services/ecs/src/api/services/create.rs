@@ -7,6 +7,7 @@ use super::{rebalancing, rules, unbuilt};
 use crate::api::{parse_tags, task_sets};
 use crate::balancing;
 use crate::clusters;
+use crate::connect;
 use crate::fleet::ServiceId;
 use crate::launch::capacity::Wanted;
 use crate::model::{
@@ -330,6 +331,13 @@ fn external(input: &api::CreateServiceInput) -> Result<(), AwsError> {
                 .is_some_and(|all| !all.is_empty()),
             "serviceRegistries",
         ),
+        (
+            input
+                .service_connect_configuration
+                .as_ref()
+                .is_some_and(|c| c.enabled),
+            "serviceConnectConfiguration",
+        ),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, what)) => Err(error::invalid_parameter(format!(
@@ -359,6 +367,16 @@ async fn first(
     if spec.controller == DeploymentController::External {
         return Ok(First::Nothing);
     }
+    if spec.controller == DeploymentController::CodeDeploy
+        && input
+            .service_connect_configuration
+            .as_ref()
+            .is_some_and(|c| c.enabled)
+    {
+        return Err(error::invalid_parameter(
+            "Service Connect is only supported with the ECS deployment controller.",
+        ));
+    }
     let named = input.task_definition.as_deref().unwrap_or_default();
     if named.is_empty() {
         return Err(error::invalid_parameter("TaskDefinition can not be blank."));
@@ -378,6 +396,15 @@ async fn first(
         load_balancers: balanced(cx, input.load_balancers.as_ref(), &definition).await?,
         volumes: volumes(input.volume_configurations.as_ref()),
         registries: registered(cx, input.service_registries.as_ref(), &definition).await?,
+        connect: connect::checked(
+            &cx.house,
+            &cx.scope,
+            cluster,
+            &spec.arn,
+            input.service_connect_configuration.as_ref(),
+            &definition.definition.0,
+        )
+        .await?,
     };
     configuration.capacity(&wanted);
     let revision = configuration

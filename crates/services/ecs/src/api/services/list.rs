@@ -2,6 +2,7 @@
 
 use super::show::{self, WithTags};
 use crate::api::active_cluster;
+use crate::connect;
 use crate::fleet::{ClusterId, ServiceId};
 use crate::model::{Service, ServiceRevision};
 use crate::plan::service::adopted;
@@ -118,11 +119,30 @@ async fn launch_type(
     Ok(revision.and_then(|r| r.value.launch_type))
 }
 
-/// There are no namespaces until AWS Cloud Map is served.
+/// ARNs of the active services of a namespace, in all clusters of the region.
 pub async fn list_services_by_namespace(
     _: Arc<Ecs>,
-    _: Ctx,
-    _: api::ListServicesByNamespaceInput,
+    cx: Ctx,
+    input: api::ListServicesByNamespaceInput,
 ) -> Result<api::ListServicesByNamespaceOutput, AwsError> {
-    Err(error::namespace_not_found())
+    let namespace = connect::namespace(&cx.house, &cx.scope, &input.namespace).await?;
+    let namespace = namespace.ok_or_else(error::namespace_not_found)?;
+    let services = connect::services_of(&cx.house, &cx.scope, &namespace.arn).await?;
+    let mut arns: Vec<String> = services.into_iter().map(|(arn, _)| arn).collect();
+    arns.sort();
+    let limit = match input.max_results {
+        None => 10,
+        Some(n @ 1..=100) => usize::try_from(n).unwrap_or(100),
+        Some(_) => {
+            return Err(error::invalid_parameter(
+                "maxResults must be between 1 and 100",
+            ));
+        }
+    };
+    let page = page::page(arns, input.next_token.as_deref(), limit, Clone::clone)
+        .map_err(|_| error::invalid_next_token())?;
+    Ok(api::ListServicesByNamespaceOutput {
+        service_arns: Some(page.items),
+        next_token: page.next_token,
+    })
 }

@@ -8,7 +8,7 @@ use crate::launch::as_ecs_says;
 use crate::launch::capacity::Wanted;
 use crate::launch::requirements;
 use crate::model::{
-    Cluster, LoadBalancer, ServiceRegistry, ServiceRevision, ServiceSpec, TaskDefinition,
+    Cluster, Connect, LoadBalancer, ServiceRegistry, ServiceRevision, ServiceSpec, TaskDefinition,
 };
 use crate::plan::task_definition;
 use crate::registries;
@@ -31,6 +31,7 @@ pub(in crate::api) struct Configuration {
     pub(in crate::api) load_balancers: Vec<LoadBalancer>,
     pub(in crate::api) volumes: Vec<Json<api::ServiceVolumeConfiguration>>,
     pub(in crate::api) registries: Vec<ServiceRegistry>,
+    pub(in crate::api) connect: Option<Connect>,
 }
 
 impl Configuration {
@@ -44,6 +45,7 @@ impl Configuration {
             load_balancers: revision.load_balancers.clone(),
             volumes: revision.volumes.clone(),
             registries: revision.registries.clone(),
+            connect: revision.connect.clone(),
         }
     }
 
@@ -111,6 +113,7 @@ impl Configuration {
             load_balancers: self.load_balancers.clone(),
             volumes: self.volumes.clone(),
             registries: self.registries.clone(),
+            connect: self.connect.clone(),
         };
         balancing::fit(&self.load_balancers, of_definition)?;
         registries::fit(&self.registries, of_definition)?;

@@ -7,8 +7,8 @@ use crate::describe::api_tags;
 use crate::fleet::{Counts, Row, ServiceId};
 use crate::launch::requirements;
 use crate::model::{
-    Deployment, LoadBalancer, Scheduling, Service, ServiceEvent, ServiceRegistry, ServiceRevision,
-    State,
+    Connect, Deployment, LoadBalancer, Scheduling, Service, ServiceEvent, ServiceRegistry,
+    ServiceRevision, State,
 };
 use crate::plan::service::{adopted, tally};
 use crate::service::seats_of;
@@ -269,6 +269,7 @@ fn deployment_desired(shown: &Shown, desired: i32) -> i32 {
 fn deployment(shown: &Shown, desired: i32) -> api::Deployment {
     let d = &shown.deployment;
     let revision = shown.revision.as_ref();
+    let connect = revision.and_then(|r| r.connect.as_ref());
     api::Deployment {
         id: Some(d.id.clone()),
         status: Some(if shown.primary { "PRIMARY" } else { "ACTIVE" }.into()),
@@ -285,6 +286,8 @@ fn deployment(shown: &Shown, desired: i32) -> api::Deployment {
         platform_family: revision.and_then(family),
         network_configuration: revision.and_then(|r| r.network.as_ref().map(|n| network(&n.0))),
         volume_configurations: revision.and_then(super::show_deployment::volumes),
+        service_connect_configuration: connect.map(|c| c.given.0.clone()),
+        service_connect_resources: connect.map(Connect::resources),
         rollout_state: Some(d.rollout.as_str().into()),
         rollout_state_reason: Some(d.reason.clone()),
         ..Default::default()

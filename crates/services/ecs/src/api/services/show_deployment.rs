@@ -36,6 +36,7 @@ pub(in crate::api) fn revision(revision: &ServiceRevision) -> api::ServiceRevisi
         service_registries: Some(registries(revision)).filter(|all| !all.is_empty()),
         guard_duty_enabled: Some(false),
         volume_configurations: volumes(revision),
+        service_connect_configuration: revision.connect.as_ref().map(|c| c.given.0.clone()),
         created_at: Some(revision.created_at),
         ..Default::default()
     }

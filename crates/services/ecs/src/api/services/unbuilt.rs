@@ -15,16 +15,8 @@ fn some<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_some_and(|l| !l.is_empty())
 }
 
-fn connect(given: &Option<api::ServiceConnectConfiguration>) -> bool {
-    given.as_ref().is_some_and(|c| c.enabled)
-}
-
 pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
     refuse(&[
-        (
-            connect(&input.service_connect_configuration),
-            "serviceConnectConfiguration",
-        ),
         (
             some(&input.vpc_lattice_configurations),
             "vpcLatticeConfigurations",
@@ -37,7 +29,6 @@ pub(super) fn create(input: &api::CreateServiceInput) -> Result<(), AwsError> {
 /// Refuses what a call that creates a service with the same parts would be refused for.
 pub(super) fn update(input: &api::UpdateServiceInput) -> Result<(), AwsError> {
     create(&api::CreateServiceInput {
-        service_connect_configuration: input.service_connect_configuration.clone(),
         vpc_lattice_configurations: input.vpc_lattice_configurations.clone(),
         gateway_connectors: input.gateway_connectors.clone(),
         monitoring: input.monitoring.clone(),

@@ -8,6 +8,7 @@ use super::revision::{Configuration, active_definition};
 use super::show::{self, WithTags};
 use super::{active, rebalancing, rules, unbuilt};
 use crate::api::active_cluster;
+use crate::connect;
 use crate::fleet::ServiceId;
 use crate::launch::capacity::Wanted;
 use crate::model::{
@@ -152,7 +153,8 @@ fn only_of_task_sets(
         || input.deployment_configuration.is_some()
         || input.load_balancers.is_some()
         || input.volume_configurations.is_some()
-        || input.service_registries.is_some();
+        || input.service_registries.is_some()
+        || input.service_connect_configuration.is_some();
     if other {
         return Err(error::invalid_parameter(match controller {
             DeploymentController::CodeDeploy => {
@@ -214,6 +216,14 @@ async fn next(
     }
     if let Some(given) = &input.service_registries {
         wanted.registries = registered(cx, Some(given), &definition).await?;
+    }
+    let connected = before.connect.as_ref().map(|connect| &connect.given.0);
+    let asked = input.service_connect_configuration.as_ref().or(connected);
+    if let Some(asked) = asked {
+        // That of another task definition may have other ports.
+        let (house, scope, arn) = (&cx.house, &cx.scope, &service.spec.arn);
+        let of = &definition.definition.0;
+        wanted.connect = connect::checked(house, scope, cluster, arn, Some(asked), of).await?;
     }
     let touched = input.placement_constraints.is_some() || input.placement_strategy.is_some();
     let changed = wanted != before || input.force_new_deployment == Some(true);

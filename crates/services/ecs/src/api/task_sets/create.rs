@@ -63,6 +63,8 @@ pub async fn create_task_set(
             load_balancers: balanced(&cx, input.load_balancers.as_ref(), &definition).await?,
             volumes: Vec::new(),
             registries: registered(&cx, input.service_registries.as_ref(), &definition).await?,
+            // Service Connect is of services that ECS deploys.
+            connect: None,
         };
         configuration.capacity(&wanted);
         let revision = configuration

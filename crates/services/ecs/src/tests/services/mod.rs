@@ -3,6 +3,7 @@
 mod alarms;
 mod api_rules;
 mod balancing;
+mod connect;
 mod crashes;
 mod deployments;
 mod instances;
