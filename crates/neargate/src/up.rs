@@ -426,6 +426,8 @@ impl Host {
         }
         self.slices.stop(keep_tasks).await;
         self.machine.stop(keep_tasks).await;
+        // A file that was not closed is gone through whole at the next start.
+        self.control_plane.house.db.store().close().await;
     }
 }
 
