@@ -24,6 +24,7 @@ mod machine;
 mod mail_relay;
 mod node;
 mod operator;
+mod own_code;
 mod people;
 mod port_tls;
 mod preflight;

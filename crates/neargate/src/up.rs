@@ -13,7 +13,7 @@ use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
 use crate::{
     allocator, demo, environment, installation, instance_metadata, log, mail_relay, operator,
-    port_tls, preflight, smtp, task_network,
+    own_code, port_tls, preflight, smtp, task_network,
 };
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
@@ -168,6 +168,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         started.elapsed().as_millis()
     );
     tell!("{log}");
+    own_code::let_go_later();
     // On a terminal alone: what is elsewhere is kept by somebody, such as a journal.
     if made && !config.is_development() && std::io::stderr().is_terminal() {
         tell!(
@@ -426,6 +427,8 @@ impl Host {
         }
         self.slices.stop(keep_tasks).await;
         self.machine.stop(keep_tasks).await;
+        // A file that was not closed is gone through whole at the next start.
+        self.control_plane.house.db.store().close().await;
     }
 }
 

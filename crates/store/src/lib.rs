@@ -189,6 +189,10 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// Delete every key (history and leases too) quickly: the development-mode reset.
     /// Revisions go on rising. Watchers see the deletions.
     async fn wipe(&self) -> Result<(), StoreError>;
+
+    /// The end: what was asked before is served, nothing is written afterwards, and the next start finds
+    /// all in order. Reading goes on. A store that is not closed loses nothing.
+    async fn close(&self) {}
 }
 
 /// A running watch; dropping it ends it.

@@ -70,6 +70,12 @@ pub trait Controller: Send + Sync + 'static {
         self.key_of(store_key).into_iter().collect()
     }
 
+    /// May what is stored there be something to reconcile? Asked of every entry at the start, before it
+    /// wakes anything: the cheaper of two questions where hardly one is.
+    fn concerns(&self, _entry: &neargate_store::Entry) -> bool {
+        true
+    }
+
     /// Keys to wake for reasons that are not in the store. Asked for once, when the driver starts.
     fn wakes(&self) -> BoxStream<'static, Vec<String>> {
         futures_util::stream::pending().boxed()
@@ -277,7 +283,7 @@ async fn wake_all<C: Controller>(
                 .store()
                 .range(&prefix, after.as_deref(), MAX_PAGE, at)
                 .await?;
-            for entry in &page.entries {
+            for entry in page.entries.iter().filter(|e| controller.concerns(e)) {
                 for key in controller.keys_of(&entry.key) {
                     queue.wake(key, now);
                 }

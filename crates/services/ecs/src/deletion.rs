@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::{AwsError, Committed, Db, Resource, Scope, Stored, db};
+use neargate_store::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,14 +48,17 @@ impl Controller for Deletion {
         Some(store_key.to_owned())
     }
 
+    /// Every definition there is comes by at the start, and hardly one is to be deleted: the text tells
+    /// without being read.
+    fn concerns(&self, entry: &Entry) -> bool {
+        memchr::memmem::find(&entry.value, DOOMED.as_bytes()).is_some()
+    }
+
     async fn view(&self, key: &str) -> Result<Option<Self::View>, AwsError> {
         let Some(entry) = self.db.store().get(key).await? else {
             return Ok(None);
         };
-        // Every definition there is comes by at the start, and hardly one is to be deleted: the text tells
-        // without being read.
-        let mut parts = entry.value.windows(DOOMED.len());
-        if !parts.any(|part| part == DOOMED.as_bytes()) {
+        if !self.concerns(&entry) {
             return Ok(Some(None));
         }
         let definition = db::decode::<TaskDefinition>(&entry)?;

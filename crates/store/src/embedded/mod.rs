@@ -19,6 +19,7 @@ use crate::{Entry, LeaseId, Page, Revision, Store, StoreError, Txn, TxnOutcome, 
 use async_trait::async_trait;
 use disk::{DiskFile, Medium};
 use neargate_base::{Clock, Timestamp};
+use parking_lot::Mutex;
 use queue::{Queue, Reply, Request};
 use redb::{Builder, Database, StorageBackend};
 use std::fmt;
@@ -98,6 +99,8 @@ pub struct EmbeddedStore {
     core: Arc<Core>,
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
+    /// Answers when the writer has ended.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl EmbeddedStore {
@@ -143,12 +146,18 @@ impl EmbeddedStore {
         let queue = Arc::new(Queue::default());
         let writer = Writer::new(core.clone(), queue.clone(), options, medium, db);
         let thread = std::thread::Builder::new().name("store-writer".into());
-        let thread = thread.spawn(move || writer.run());
+        let (end, ended) = oneshot::channel::<()>();
+        let thread = thread.spawn(move || {
+            writer.run();
+            // Whoever waits may be gone.
+            let _ = end.send(());
+        });
         let thread = thread.map_err(|e| StoreError::Unavailable(format!("no thread: {e}")))?;
         Ok(Arc::new(EmbeddedStore {
             core,
             queue,
             writer: Some(thread),
+            ended: Mutex::new(Some(ended)),
         }))
     }
 
@@ -253,5 +262,14 @@ impl Store for EmbeddedStore {
 
     async fn wipe(&self) -> Result<(), StoreError> {
         self.ask(Request::Wipe).await
+    }
+
+    async fn close(&self) {
+        self.queue.close();
+        let ended = self.ended.lock().take();
+        if let Some(ended) = ended {
+            // An error is an end, too.
+            let _ = ended.await;
+        }
     }
 }

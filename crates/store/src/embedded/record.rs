@@ -22,8 +22,8 @@ pub(super) fn encode(change: &Change, out: &mut Vec<u8>) {
     out.extend(version.value.iter().flatten());
 }
 
-/// `None` when the bytes are no record; `intern` gives a key its shared form.
-pub(super) fn decode(row: Row, bytes: &[u8], intern: impl Fn(&str) -> Arc<str>) -> Option<Change> {
+/// `None` when the bytes are no record.
+pub(super) fn decode(row: Row, bytes: &[u8]) -> Option<Change> {
     let (&[kind], rest) = bytes.split_first_chunk::<1>()?;
     let (create_revision, rest) = rest.split_first_chunk()?;
     let (lease, rest) = rest.split_first_chunk()?;
@@ -41,7 +41,7 @@ pub(super) fn decode(row: Row, bytes: &[u8], intern: impl Fn(&str) -> Arc<str>) 
         lease: Some(u64::from_le_bytes(*lease)).filter(|id| *id != 0),
     };
     Some(Change {
-        key: intern(std::str::from_utf8(key).ok()?),
+        key: Arc::from(std::str::from_utf8(key).ok()?),
         version,
     })
 }

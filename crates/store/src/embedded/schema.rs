@@ -8,11 +8,13 @@
 //! The newest revision is that of the last row of `log`, or `compacted` if that is higher.
 
 use super::record;
-use crate::mvcc::{Commit, Leases, Plan, Slice, State};
+use crate::mvcc::{Change, Leases, Plan, Replay, Slice, State};
 use crate::{LeaseId, Revision};
 use neargate_base::Timestamp;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
-use std::sync::Arc;
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle,
+};
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 const LOG: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("log");
@@ -87,47 +89,60 @@ fn number(meta: &impl ReadableTable<&'static str, u64>, name: &str) -> Result<u6
 pub(super) fn replay(db: &Database, now: Timestamp) -> Result<(State, Leases), LoadError> {
     let txn = db.begin_read().map_err(redb)?;
     let meta = txn.open_table(META).map_err(redb)?;
-    let mut state = State::starting_at(number(&meta, COMPACTED_ROW)?);
     let mut leases = Leases::starting_after(number(&meta, LAST_LEASE_ROW)?);
     for row in txn.open_table(LEASES).map_err(redb)?.iter().map_err(redb)? {
         let (id, ttl) = row.map_err(redb)?;
         leases.add(id.value(), Duration::from_millis(ttl.value()), now);
     }
-    let mut open = Commit {
-        revision: 0,
-        changes: Vec::new(),
-    };
-    for row in txn.open_table(LOG).map_err(redb)?.iter().map_err(redb)? {
-        let (row, bytes) = row.map_err(redb)?;
-        let row = row.value();
-        let change = record::decode(row, bytes.value(), |key| state.interned(key));
-        let Some(change) = change else {
-            return Err(LoadError::Content(format!("row {row:?} cannot be read")));
-        };
-        if row.0 <= state.compacted() {
-            state.restore(change);
-            continue;
+    let log = txn.open_table(LOG).map_err(redb)?;
+    let rows = usize::try_from(log.len().map_err(redb)?).unwrap_or_default();
+    let mut replay = Replay::after(number(&meta, COMPACTED_ROW)?, rows);
+    // Reading takes about as long as taking in what was read: each has a thread.
+    let (read, to_take_in) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
+    std::thread::scope(|threads| {
+        let reader = threads.spawn(move || read_log(&log, read));
+        for chunk in to_take_in {
+            for change in chunk {
+                replay.take(change);
+            }
         }
-        if row.0 != open.revision {
-            let next = Commit {
-                revision: row.0,
-                changes: Vec::new(),
-            };
-            take_in(&mut state, std::mem::replace(&mut open, next));
-        }
-        open.changes.push(change);
-    }
-    take_in(&mut state, open);
+        reader
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    let state = replay.finish();
     for (key, lease) in state.leased() {
         leases.attach(key, lease);
     }
     Ok((state, leases))
 }
 
-fn take_in(state: &mut State, commit: Commit) {
-    if !commit.changes.is_empty() {
-        state.apply(Arc::new(commit));
+/// Rows that are handed on together, and how many times so many may wait.
+const CHUNK_ROWS: usize = 512;
+const CHUNKS_AHEAD: usize = 16;
+
+fn read_log(
+    log: &impl ReadableTable<(u64, u32), &'static [u8]>,
+    to: SyncSender<Vec<Change>>,
+) -> Result<(), LoadError> {
+    let mut chunk = Vec::with_capacity(CHUNK_ROWS);
+    for row in log.iter().map_err(redb)? {
+        let (row, bytes) = row.map_err(redb)?;
+        let row = row.value();
+        let Some(change) = record::decode(row, bytes.value()) else {
+            return Err(LoadError::Content(format!("row {row:?} cannot be read")));
+        };
+        chunk.push(change);
+        if chunk.len() == CHUNK_ROWS {
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
+            // Nobody takes it in when that panicked, which is told there.
+            if to.send(full).is_err() {
+                return Ok(());
+            }
+        }
     }
+    let _ = to.send(chunk);
+    Ok(())
 }
 
 /// Makes `work` durable: all of it or nothing.

@@ -14,6 +14,7 @@ pub(crate) mod core;
 pub(crate) mod lease;
 pub(crate) mod limits;
 pub(crate) mod plan;
+pub(crate) mod replay;
 pub(crate) mod state;
 pub(crate) mod watch;
 
@@ -24,6 +25,7 @@ pub(crate) use self::core::{Core, Inner};
 pub(crate) use age::Ages;
 pub(crate) use lease::Leases;
 pub(crate) use plan::{Plan, Planner};
+pub(crate) use replay::Replay;
 pub(crate) use state::{Slice, State};
 pub(crate) use watch::Watcher;
 

@@ -139,23 +139,28 @@ impl State {
             "revisions strictly increase"
         );
         for Change { key, version } in &commit.changes {
-            self.keys
-                .entry(key.clone())
-                .or_default()
-                .push(version.clone());
+            match self.keys.get_mut(key) {
+                Some(versions) => versions.push(version.clone()),
+                // Most have one and no more.
+                None => {
+                    self.keys.insert(key.clone(), vec![version.clone()]);
+                }
+            }
         }
+        self.log(commit);
+    }
+
+    /// Adds a commit to the log alone.
+    pub(super) fn log(&mut self, commit: Arc<Commit>) {
         self.revision = commit.revision;
         self.log_bytes += commit.size_bytes();
         self.log.push_back(commit);
     }
 
-    /// Adds a value from before `compacted`, which has no place in the log any more.
-    pub(crate) fn restore(&mut self, change: Change) {
-        debug_assert!(
-            change.version.row.0 <= self.compacted,
-            "newer changes come as commits"
-        );
-        self.keys.insert(change.key, vec![change.version]);
+    /// With these keys and their versions in place of its own.
+    pub(super) fn with(self, keys: impl IntoIterator<Item = (Arc<str>, Vec<Version>)>) -> State {
+        let keys = keys.into_iter().collect();
+        State { keys, ..self }
     }
 
     /// Is there anything to compact?

@@ -37,19 +37,18 @@ fn compaction_may_stop_after_any_slice() {
             assert!(rows.remove(row).is_some(), "{row:?} is forgotten once");
         }
         inner.compact(&slice);
-        let mut replayed = State::starting_at(slice.upto);
+        let mut replay = Replay::after(slice.upto, 0);
         for (row, change) in &rows {
-            if row.0 <= slice.upto {
-                assert!(
-                    change.version.value.is_some(),
-                    "no tombstone is left behind"
-                );
-                replayed.restore(change.clone());
-            }
+            assert!(
+                row.0 > slice.upto || change.version.value.is_some(),
+                "no tombstone is left behind"
+            );
+            replay.take(change.clone());
         }
-        for commit in inner.state.history(slice.upto + 1).unwrap() {
-            replayed.apply(commit);
-        }
+        let replayed = replay.finish();
+        let history = |state: &State| state.history(slice.upto + 1).unwrap();
+        assert_eq!(history(&replayed), history(&inner.state));
+        assert_eq!(replayed.revision(), last);
         assert_eq!(
             replayed.range("", None, MAX_PAGE, None).unwrap().entries,
             expected

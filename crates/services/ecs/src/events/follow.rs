@@ -6,14 +6,14 @@ use super::event::{DetailType, Event, SOURCE, Subject};
 use super::instance::InstanceChange;
 use super::memory::{Due, Memory, part};
 use crate::fleet::{ClusterId, Fleet, Row};
-use crate::model::EventCursor;
+use crate::model::{Agent, ContainerInstance, EventCursor, Service, ServiceEvent, Task};
 use crate::plan::resources;
 use neargate_base::backoff::Backoff;
 use neargate_base::time::Stopwatch;
 use neargate_base::{Rng, Timestamp};
 use neargate_domain::TaskStatus;
 use neargate_service::events::{DEFAULT_BUS, Posted};
-use neargate_service::{AwsError, Db, House, db, managed};
+use neargate_service::{AwsError, Db, House, Resource, db, managed};
 use neargate_store::{self as store, MAX_PAGE, Revision, StoreError};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -32,8 +32,15 @@ const LOOK_BACK: Revision = 2_000;
 const POSTED_TOGETHER: usize = 16;
 /// All revisions, so that nobody waits in vain for one that changed nothing of ECS.
 const EVERYTHING: &str = "";
-/// The keys that are listed at the start.
-const ECS: &str = "ecs/";
+/// What is listed at the start, in the order of its keys: all that [`Memory`] takes in. What else
+/// there is of ECS, task definitions above all, may be far more.
+const LISTED: [&str; 5] = [
+    Agent::KIND,
+    ContainerInstance::KIND,
+    Service::KIND,
+    ServiceEvent::KIND,
+    Task::KIND,
+];
 
 /// Turn changes into events until the future is dropped. `fleet` knows what runs on an instance.
 pub async fn follow(events: Arc<Events>, fleet: Arc<Fleet>, house: Arc<House>) {
@@ -377,9 +384,10 @@ fn revision_of(event: &store::Event) -> Revision {
 /// ECS's records of one snapshot, page by page.
 struct Pages<'a> {
     db: &'a Db,
+    /// Those of [`LISTED`] that are listed already.
+    listed: usize,
     after: Option<String>,
     revision: Option<Revision>,
-    more: bool,
 }
 
 impl<'a> Pages<'a> {
@@ -387,23 +395,26 @@ impl<'a> Pages<'a> {
     fn at(db: &'a Db, revision: Option<Revision>) -> Self {
         Pages {
             db,
+            listed: 0,
             after: None,
             revision,
-            more: true,
         }
     }
 
     async fn next(&mut self) -> Result<Option<Vec<store::Event>>, StoreError> {
-        if !self.more {
+        let Some(kind) = LISTED.get(self.listed) else {
             return Ok(None);
-        }
+        };
         let store = self.db.store();
+        let prefix = format!("{kind}/");
         let page = store
-            .range(ECS, self.after.as_deref(), MAX_PAGE, self.revision)
+            .range(&prefix, self.after.as_deref(), MAX_PAGE, self.revision)
             .await?;
         self.revision = Some(page.revision);
-        self.more = page.more;
         self.after = page.entries.last().map(|e| e.key.clone());
+        if !page.more {
+            (self.listed, self.after) = (self.listed + 1, None);
+        }
         Ok(Some(
             page.entries.into_iter().map(store::Event::Put).collect(),
         ))

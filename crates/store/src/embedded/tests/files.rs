@@ -1,7 +1,7 @@
 //! What a reopened file says, who may open it, and how large it gets.
 
 use super::*;
-use crate::conformance::{delete, next, outcome};
+use crate::conformance::{delete, next, outcome, when};
 
 #[tokio::test]
 async fn a_reopened_store_is_the_same() {
@@ -290,4 +290,27 @@ async fn a_watch_ends_with_its_store() {
         outcome(&mut *watch).await,
         Err(StoreError::Unavailable(_))
     ));
+}
+
+#[tokio::test]
+async fn a_closed_store_writes_no_more_and_is_whole_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    let store = EmbeddedStore::open(&path, clock()).unwrap();
+    commit(&*store, vec![put("k", "1")]).await;
+    store.close().await;
+    store.close().await;
+    let late = store.txn(when(vec![], vec![put("k", "2")])).await;
+    assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+    assert_eq!(store.get("k").await.unwrap().unwrap().value, "1");
+    // As a process leaves it that ends without dropping everything.
+    let copy = dir.path().join("copy");
+    std::fs::copy(&path, &copy).unwrap();
+    let repairs = std::rc::Rc::new(std::cell::Cell::new(0));
+    let seen = repairs.clone();
+    redb::Builder::new()
+        .set_repair_callback(move |_| seen.set(seen.get() + 1))
+        .open(&copy)
+        .unwrap();
+    assert_eq!(repairs.get(), 0);
 }
