@@ -141,7 +141,13 @@ impl Engine {
             ..Made::default()
         };
         let Some(now) = resource.now.clone() else {
-            return self.make(scene, resource, kind, next).await;
+            return match scene.operation.imports.get(name) {
+                None => self.make(scene, resource, kind, next).await,
+                Some(id) => {
+                    next.physical_id.clone_from(id);
+                    self.import(scene, resource, kind, next).await
+                }
+            };
         };
         let differing = changed(&now.properties, &next.properties);
         // A nested stack's template may be another at the same address.
@@ -206,6 +212,38 @@ impl Engine {
         resource.status = "UPDATE_IN_PROGRESS".into();
         self.save(scene, &resource, true).await?;
         self.change(scene, resource, kind).await
+    }
+
+    /// What is there becomes the stack's. Nothing about it is changed.
+    async fn import(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        kind: &Kind,
+        next: Made,
+    ) -> Result<bool, AwsError> {
+        let (arn, id) = (scene.arn(), next.physical_id.clone());
+        let seen = self
+            .provider(scene, &arn, &resource)
+            .seen(kind, &next)
+            .await;
+        resource.status = "IMPORT_IN_PROGRESS".into();
+        resource.reason = Some("Resource import started.".into());
+        resource.next = Some(next);
+        match seen {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let why = format!(
+                    "Resource of type '{}' with identifier '{id}' was not found.",
+                    resource.kind()
+                );
+                return self.failed(scene, resource, Problem::new(why)).await;
+            }
+            Err(problem) => return self.failed(scene, resource, problem).await,
+        }
+        resource.stage = Stage::Settling;
+        self.save(scene, &resource, true).await?;
+        self.settle(scene, resource, kind).await
     }
 
     /// Makes something new.
@@ -383,6 +421,10 @@ impl Engine {
             "UPDATE"
         } else {
             "CREATE"
+        };
+        let verb = match scene.operation.imports.contains_key(&resource.logical_id) {
+            true => "IMPORT",
+            false => verb,
         };
         resource.status = format!("{verb}_FAILED");
         resource.reason = Some(problem.reason);
