@@ -267,6 +267,21 @@ impl Engine {
             let provider = self.provider(scene, &arn, &resource);
             next.name = Some(provider.name(naming.most, naming.lower, &naming.prefix));
         }
+        if kind.own.is_none() && kind.find.is_some() && next.name.is_none() {
+            // Many calls that make something answer with what is there already by its name: that is somebody
+            // else's. Looked for before it is begun, what is found after a crash is ours.
+            let arn = scene.arn();
+            let found = self
+                .provider(scene, &arn, &resource)
+                .lost(kind, &next)
+                .await;
+            if let Ok(Some(id)) = found {
+                let why = Problem::exists(&next.kind, &id, &resource.token);
+                next.physical_id.clear();
+                resource.next = Some(next);
+                return self.failed(scene, resource, why).await;
+            }
+        }
         resource.next = Some(next);
         self.save(scene, &resource, true).await?;
         self.create(scene, resource, kind, false).await
