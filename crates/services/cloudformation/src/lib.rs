@@ -94,7 +94,12 @@ impl Component for CloudFormation {
             .partly(
                 ops::GetTemplateSummary,
                 templates::get_template_summary,
-                "no identifiers of resources",
+                "of the identifiers of resources only names",
+            )
+            .partly(
+                ops::EstimateTemplateCost,
+                templates::estimate_template_cost,
+                "always refused: nothing costs anything here",
             )
             .on(ops::ValidateTemplate, templates::validate_template)
             .partly(
@@ -129,4 +134,4 @@ const STACKS: &str = "NotificationARNs, RollbackConfiguration, ResourceTypes, ma
                       AWS::LanguageExtensions are refused; custom resources are asked by topics of SNS: there is no \
                       Lambda; the types of docs/cloudformation.md";
 const DRIFT: &str = "the properties that the type's read call answers in the same form are compared; types without one, and tags, are not checked";
-const SETS: &str = "as CreateStack; IMPORT is refused, and ImportExistingResources imports nothing: a resource fails whose name is taken";
+const SETS: &str = "as CreateStack; IncludeNestedStacks is not followed, and ImportExistingResources imports nothing: a resource fails whose name is taken";

@@ -78,6 +78,9 @@ pub struct Operation {
     /// Resources that a deletion leaves alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retain: Vec<String>,
+    /// Things that are there already and become the stack's: their ids, by logical ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub imports: BTreeMap<String, String>,
     /// What a deletion cannot take away is let be.
     #[serde(default, skip_serializing_if = "is_false")]
     pub forced: bool,
@@ -341,6 +344,16 @@ impl Signal {
     }
 }
 
+impl StackResource {
+    /// The type of what it is, or will be.
+    pub fn kind(&self) -> &str {
+        self.next
+            .as_ref()
+            .or(self.now.as_ref())
+            .map_or("", |made| &made.kind)
+    }
+}
+
 impl Resource for StackResource {
     const KIND: &'static str = "cloudformation/resource";
 }
@@ -389,6 +402,9 @@ pub struct ChangeSet {
     pub changes: Vec<Change>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_token: Option<String>,
+    /// What it imports: ids by logical ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub imports: BTreeMap<String, String>,
 }
 
 impl Resource for ChangeSet {

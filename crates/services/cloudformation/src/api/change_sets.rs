@@ -1,5 +1,6 @@
 //! Change sets: what would be done, kept until it is.
 
+use super::imports;
 use super::prepare::{Asked, prepare};
 use super::stacks::{self, Refusable};
 use super::{check_name, operation, paged, stack, told, view};
@@ -77,13 +78,19 @@ pub async fn create_change_set(
         .change_set_type
         .clone()
         .unwrap_or_else(|| "UPDATE".into());
-    if kind == "IMPORT"
-        || input
-            .resources_to_import
-            .as_ref()
-            .is_some_and(|r| !r.is_empty())
-    {
-        return Err(error::not_built("change sets of type IMPORT"));
+    let to_import = input.resources_to_import.clone().unwrap_or_default();
+    match (kind.as_str(), to_import.is_empty()) {
+        ("IMPORT", true) => {
+            return Err(error::validation(
+                "You must specify at least one resource to import (ResourcesToImport)",
+            ));
+        }
+        ("IMPORT", false) | (_, true) => {}
+        (_, false) => {
+            return Err(error::validation(
+                "ResourcesToImport can only be specified for change sets of type IMPORT",
+            ));
+        }
     }
     if input.deployment_mode.is_some() {
         return Err(error::not_built("DeploymentMode"));
@@ -92,7 +99,7 @@ pub async fn create_change_set(
         .await?
         .filter(|s| !s.is_deleted());
     match (&there, kind.as_str()) {
-        (None, "CREATE") => check_name(&input.stack_name, "stackName")?,
+        (None, "CREATE" | "IMPORT") => check_name(&input.stack_name, "stackName")?,
         (None, _) => return Err(error::stack_does_not_exist(&input.stack_name)),
         (Some(stack), "CREATE") if stack.status != "REVIEW_IN_PROGRESS" => {
             return Err(error::validation(format!(
@@ -101,6 +108,7 @@ pub async fn create_change_set(
             )));
         }
         (Some(_), "CREATE") => {}
+        (Some(stack), "IMPORT") if stack.status == "REVIEW_IN_PROGRESS" => {}
         (Some(stack), _) => stacks::may_update(&cx, stack)?,
     }
     if let Some(stack) = &there
@@ -117,7 +125,8 @@ pub async fn create_change_set(
             &stack.name,
         ));
     }
-    let previous = there.as_deref().filter(|_| kind != "CREATE");
+    let is_new = |stack: &&Stack| kind == "CREATE" || stack.status == "REVIEW_IN_PROGRESS";
+    let previous = there.as_deref().filter(|stack| !is_new(stack));
     let role_arn = input
         .role_arn
         .clone()
@@ -150,12 +159,17 @@ pub async fn create_change_set(
         outside: &outside,
     }
     .changes();
+    let imports = imports::checked(&prepared.template, &to_import, found.as_ref().ok())?;
     let same_tags = previous.is_some_and(|stack| stack.deployment.tags == prepared.deployment.tags);
     let (status, reason, changes) = match found {
         Ok(found) if found.resources.is_empty() && !found.outputs && same_tags => {
             ("FAILED", Some(NO_CHANGES.to_owned()), Vec::new())
         }
-        Ok(found) => ("CREATE_COMPLETE", None, found.resources),
+        Ok(found) => (
+            "CREATE_COMPLETE",
+            None,
+            imports::shown(found.resources, &imports),
+        ),
         Err(why) if why.starts_with("No export named") => ("FAILED", Some(why), Vec::new()),
         Err(why) => return Err(error::validation(why)),
     };
@@ -178,6 +192,7 @@ pub async fn create_change_set(
         on_failure: input.on_stack_failure,
         changes,
         client_token: input.client_token,
+        imports,
     };
     let tx = match &there {
         None => {
@@ -235,14 +250,15 @@ pub async fn execute_change_set(
     let phase = if is_new { Phase::Create } else { Phase::Update };
     let mut operation = operation(&cx, phase, token);
     operation.before = (!is_new).then(|| there.deployment.clone());
+    operation.imports.clone_from(&set.imports);
     operation.from_failed = there.status == "UPDATE_FAILED";
     stack.interrupted = None;
     stack.operation = Some(operation);
     stack.deployment = set.deployment.clone();
-    stack.status = if is_new {
-        "CREATE_IN_PROGRESS"
-    } else {
-        "UPDATE_IN_PROGRESS"
+    stack.status = match (set.imports.is_empty(), is_new) {
+        (false, _) => "IMPORT_IN_PROGRESS",
+        (true, true) => "CREATE_IN_PROGRESS",
+        (true, false) => "UPDATE_IN_PROGRESS",
     }
     .into();
     stack.reason = Some("User Initiated".into());

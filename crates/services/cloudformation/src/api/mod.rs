@@ -3,6 +3,7 @@
 pub mod change_sets;
 pub mod drift;
 pub mod exports;
+pub mod imports;
 pub mod prepare;
 pub mod registry;
 pub mod resources;
@@ -56,6 +57,7 @@ pub fn operation(cx: &Ctx, phase: Phase, client_token: Option<String>) -> Operat
         before: None,
         rolls_back: None,
         retain: Vec::new(),
+        imports: std::collections::BTreeMap::new(),
         forced: false,
         cancelled: false,
         policy: None,

@@ -88,8 +88,8 @@ pub async fn get_template_summary(
         let of_kind = template.resources.iter().filter(|(_, r)| r.kind == kind);
         api::ResourceIdentifierSummary {
             logical_resource_ids: Some(of_kind.map(|(name, _)| name.clone()).collect()),
+            resource_identifiers: super::imports::identifiers(&kind),
             resource_type: Some(kind),
-            resource_identifiers: None,
         }
     });
     let as_warnings = input.template_summary_config.as_ref();
@@ -136,6 +136,16 @@ pub async fn validate_template(
         capabilities_reason: reason(&asked),
         declared_transforms: (!template.transforms.is_empty()).then(|| template.transforms.clone()),
     })
+}
+
+pub async fn estimate_template_cost(
+    _: Arc<CloudFormation>,
+    _: Ctx,
+    _: api::EstimateTemplateCostInput,
+) -> Result<api::EstimateTemplateCostOutput, AwsError> {
+    Err(error::not_built(
+        "EstimateTemplateCost: nothing costs anything here, and the calculator is AWS's",
+    ))
 }
 
 /// Of a change set that is stored: its template, read.

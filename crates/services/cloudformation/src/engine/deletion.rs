@@ -50,7 +50,9 @@ impl Engine {
             _ => false,
         };
         let told = Told { made: &made, whole };
-        if is_kept || scene.operation.retain.contains(&resource.logical_id) {
+        // What an import that fails was to take over is nobody's to take away.
+        let is_imported = scene.operation.imports.contains_key(&resource.logical_id);
+        if is_kept || is_imported || scene.operation.retain.contains(&resource.logical_id) {
             resource.doomed.pop();
             self.tell(scene, &mut resource, &told, "DELETE_SKIPPED", None)
                 .await?;

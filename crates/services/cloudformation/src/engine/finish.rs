@@ -188,6 +188,10 @@ impl Engine {
         more: impl FnOnce(neargate_service::Tx) -> neargate_service::Tx,
     ) -> Result<bool, AwsError> {
         let arn = scene.arn();
+        let status = match scene.operation.imports.is_empty() {
+            true => status,
+            false => of_import(status),
+        };
         let said = Said::stack(&scene.stack.name, &arn, status, reason);
         let (key, event) = self.event(&scene.scope, &scene.stack, said);
         let mut stack = scene.stack.value.clone();
@@ -344,6 +348,20 @@ fn set_phase(stack: &mut Stack, phase: Option<Phase>) {
             stack.interrupted = None;
         }
         (Some(_), None) => {}
+    }
+}
+
+/// What a status is called when resources are imported.
+fn of_import(status: &str) -> &str {
+    match status {
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" => "IMPORT_COMPLETE",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" => "IMPORT_IN_PROGRESS",
+        "ROLLBACK_IN_PROGRESS"
+        | "UPDATE_ROLLBACK_IN_PROGRESS"
+        | "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS" => "IMPORT_ROLLBACK_IN_PROGRESS",
+        "ROLLBACK_COMPLETE" | "UPDATE_ROLLBACK_COMPLETE" => "IMPORT_ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED" | "UPDATE_ROLLBACK_FAILED" => "IMPORT_ROLLBACK_FAILED",
+        other => other,
     }
 }
 

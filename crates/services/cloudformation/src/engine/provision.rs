@@ -43,6 +43,7 @@ impl Provider<'_> {
         let missing = || AwsError::not_implemented(service, op);
         let table = self.house.caller.service(service).ok_or_else(missing)?;
         let operation = table.schema().operation(op).ok_or_else(missing)?;
+        let input = dated(service, op, input);
         let input = match operation.input {
             Some(shape) => {
                 let input = if input.is_null() { json!({}) } else { input };
@@ -430,6 +431,22 @@ impl Provider<'_> {
     pub fn problem(&self, error: &AwsError) -> Problem {
         Problem::of(error, self.token, self.logical_id)
     }
+}
+
+/// AWS takes inline policies without a version; IAM here does not. One that has no variables means the same in
+/// either version.
+fn dated(service: &str, op: &str, mut input: Value) -> Value {
+    let document = input
+        .get_mut("PolicyDocument")
+        .and_then(Value::as_object_mut);
+    let is_inline = service == "iam" && op.starts_with("Put") && op.ends_with("Policy");
+    if let Some(document) = document.filter(|_| is_inline)
+        && !document.contains_key("Version")
+        && !Value::Object(document.clone()).to_string().contains("${")
+    {
+        document.insert("Version".into(), json!("2012-10-17"));
+    }
+    input
 }
 
 /// The tags that properties ask for, as a list or as a map.

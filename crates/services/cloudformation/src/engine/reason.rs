@@ -28,6 +28,12 @@ impl Problem {
         Problem::new(format!("Internal Failure: {why}"))
     }
 
+    pub fn exists(kind: &str, id: &str, token: &str) -> Problem {
+        Problem::new(format!(
+            "Resource handler returned message: \"Resource of type '{kind}' with identifier '{id}' already exists.\" (RequestToken: {token}, HandlerErrorCode: AlreadyExists)"
+        ))
+    }
+
     pub fn not_stabilized(why: &str) -> Problem {
         Problem::new(format!(
             "Resource handler returned message: \"{why}\" (HandlerErrorCode: NotStabilized)"

@@ -141,7 +141,13 @@ impl Engine {
             ..Made::default()
         };
         let Some(now) = resource.now.clone() else {
-            return self.make(scene, resource, kind, next).await;
+            return match scene.operation.imports.get(name) {
+                None => self.make(scene, resource, kind, next).await,
+                Some(id) => {
+                    next.physical_id.clone_from(id);
+                    self.import(scene, resource, kind, next).await
+                }
+            };
         };
         let differing = changed(&now.properties, &next.properties);
         // A nested stack's template may be another at the same address.
@@ -208,6 +214,38 @@ impl Engine {
         self.change(scene, resource, kind).await
     }
 
+    /// What is there becomes the stack's. Nothing about it is changed.
+    async fn import(
+        &self,
+        scene: &Scene,
+        mut resource: StackResource,
+        kind: &Kind,
+        next: Made,
+    ) -> Result<bool, AwsError> {
+        let (arn, id) = (scene.arn(), next.physical_id.clone());
+        let seen = self
+            .provider(scene, &arn, &resource)
+            .seen(kind, &next)
+            .await;
+        resource.status = "IMPORT_IN_PROGRESS".into();
+        resource.reason = Some("Resource import started.".into());
+        resource.next = Some(next);
+        match seen {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let why = format!(
+                    "Resource of type '{}' with identifier '{id}' was not found.",
+                    resource.kind()
+                );
+                return self.failed(scene, resource, Problem::new(why)).await;
+            }
+            Err(problem) => return self.failed(scene, resource, problem).await,
+        }
+        resource.stage = Stage::Settling;
+        self.save(scene, &resource, true).await?;
+        self.settle(scene, resource, kind).await
+    }
+
     /// Makes something new.
     async fn make(
         &self,
@@ -228,6 +266,21 @@ impl Engine {
             let arn = scene.arn();
             let provider = self.provider(scene, &arn, &resource);
             next.name = Some(provider.name(naming.most, naming.lower, &naming.prefix));
+        }
+        if kind.own.is_none() && kind.find.is_some() && next.name.is_none() {
+            // Many calls that make something answer with what is there already by its name: that is somebody
+            // else's. Looked for before it is begun, what is found after a crash is ours.
+            let arn = scene.arn();
+            let found = self
+                .provider(scene, &arn, &resource)
+                .lost(kind, &next)
+                .await;
+            if let Ok(Some(id)) = found {
+                let why = Problem::exists(&next.kind, &id, &resource.token);
+                next.physical_id.clear();
+                resource.next = Some(next);
+                return self.failed(scene, resource, why).await;
+            }
         }
         resource.next = Some(next);
         self.save(scene, &resource, true).await?;
@@ -383,6 +436,10 @@ impl Engine {
             "UPDATE"
         } else {
             "CREATE"
+        };
+        let verb = match scene.operation.imports.contains_key(&resource.logical_id) {
+            true => "IMPORT",
+            false => verb,
         };
         resource.status = format!("{verb}_FAILED");
         resource.reason = Some(problem.reason);

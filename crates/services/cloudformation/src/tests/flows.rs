@@ -608,3 +608,199 @@ async fn a_custom_resource_is_asked_and_answers() {
             .contains("has no Lambda")
     );
 }
+
+#[tokio::test]
+async fn drift_is_what_differs() {
+    let world = World::new();
+    world.create("s", QUEUE).await.expect("created");
+    let detect = async |world: &World| {
+        let input = api::DetectStackDriftInput {
+            stack_name: "s".into(),
+            ..Default::default()
+        };
+        let id = world
+            .ask(ops::DetectStackDrift, input)
+            .await
+            .expect("detected")
+            .stack_drift_detection_id;
+        let input = api::DescribeStackDriftDetectionStatusInput {
+            stack_drift_detection_id: id.expect("an id"),
+        };
+        let found = world
+            .ask(ops::DescribeStackDriftDetectionStatus, input)
+            .await
+            .expect("described");
+        let input = api::DescribeStackResourceDriftsInput {
+            stack_name: "s".into(),
+            ..Default::default()
+        };
+        let all = world
+            .ask(ops::DescribeStackResourceDrifts, input)
+            .await
+            .expect("described");
+        (
+            found.stack_drift_status.expect("a status"),
+            all.stack_resource_drifts.expect("drifts"),
+        )
+    };
+    let (status, all) = detect(&world).await;
+    assert_eq!(
+        (
+            status.as_str(),
+            all[0].stack_resource_drift_status.as_deref()
+        ),
+        ("IN_SYNC", Some("IN_SYNC"))
+    );
+    let touch = |value: &str| {
+        let mut there = world.queues.there.lock().expect("one test");
+        there
+            .get_mut("q")
+            .expect("a queue")
+            .insert("VisibilityTimeout".into(), value.into());
+    };
+    touch("45");
+    let (status, all) = detect(&world).await;
+    assert_eq!(status, "DRIFTED");
+    let difference = &all[0].property_differences.as_ref().expect("differences")[0];
+    assert_eq!(
+        difference.property_path.as_deref(),
+        Some("/VisibilityTimeout")
+    );
+    assert_eq!(difference.actual_value.as_deref(), Some("45"));
+    assert!(
+        all[0]
+            .actual_properties
+            .as_deref()
+            .is_some_and(|p| p.contains("45"))
+    );
+    world.queues.there.lock().expect("one test").clear();
+    let (_, all) = detect(&world).await;
+    assert_eq!(
+        all[0].stack_resource_drift_status.as_deref(),
+        Some("DELETED")
+    );
+}
+
+#[tokio::test]
+async fn what_is_there_is_imported() {
+    let world = World::new();
+    world.create("s", QUEUE).await.expect("created");
+    world
+        .queues
+        .there
+        .lock()
+        .expect("one test")
+        .insert("old".into(), Default::default());
+    let body = QUEUE.to_owned()
+        + "  Old: {Type: AWS::SQS::Queue, DeletionPolicy: Retain, Properties: {QueueName: old}}\n";
+    let set = |stack: &str, body: &str, id: &str| api::CreateChangeSetInput {
+        stack_name: stack.into(),
+        change_set_name: "import".into(),
+        change_set_type: Some("IMPORT".into()),
+        template_body: Some(body.into()),
+        resources_to_import: Some(vec![api::ResourceToImport {
+            resource_type: "AWS::SQS::Queue".into(),
+            logical_resource_id: "Old".into(),
+            resource_identifier: [("QueueUrl".to_owned(), id.to_owned())].into(),
+        }]),
+        ..Default::default()
+    };
+    assert!(
+        said(
+            world
+                .ask(
+                    ops::CreateChangeSet,
+                    set("s", &body.replace(", DeletionPolicy: Retain", ""), "x")
+                )
+                .await
+        )
+        .contains("must have DeletionPolicy")
+    );
+    assert!(
+        said(
+            world
+                .ask(
+                    ops::CreateChangeSet,
+                    set("s", &body.replace("30", "31"), "x")
+                )
+                .await
+        )
+        .contains("not being imported")
+    );
+    let execute = |stack: &str| api::ExecuteChangeSetInput {
+        stack_name: Some(stack.into()),
+        change_set_name: "import".into(),
+        ..Default::default()
+    };
+    world
+        .ask(ops::CreateChangeSet, set("s", &body, "http://sqs/none"))
+        .await
+        .expect("made");
+    world
+        .ask(ops::ExecuteChangeSet, execute("s"))
+        .await
+        .expect("executed");
+    world.settle().await;
+    assert_eq!(world.status("s").await, "IMPORT_ROLLBACK_COMPLETE");
+    assert_eq!(world.queues.names(), ["old", "q"]);
+    let again = api::DeleteChangeSetInput {
+        stack_name: Some("s".into()),
+        change_set_name: "import".into(),
+    };
+    world
+        .ask(ops::DeleteChangeSet, again)
+        .await
+        .expect("deleted");
+    world.queues.calls();
+    world
+        .ask(ops::CreateChangeSet, set("s", &body, "http://sqs/old"))
+        .await
+        .expect("made");
+    world
+        .ask(ops::ExecuteChangeSet, execute("s"))
+        .await
+        .expect("executed");
+    world.settle().await;
+    assert_eq!(world.status("s").await, "IMPORT_COMPLETE");
+    assert_eq!(world.queues.calls(), [""; 0]);
+    world
+        .update(
+            "s",
+            &(body.clone() + "  More: {Type: AWS::SQS::Queue, Properties: {QueueName: more}}\n"),
+        )
+        .await
+        .expect("updated");
+    assert_eq!(world.status("s").await, "UPDATE_COMPLETE");
+    world.delete("s").await.expect("deleted");
+    assert_eq!(world.queues.names(), ["old"]);
+    // Into a stack that is new.
+    let alone = "Resources: {Old: {Type: AWS::SQS::Queue, DeletionPolicy: Delete, Properties: {QueueName: old}}}";
+    world
+        .ask(ops::CreateChangeSet, set("t", alone, "http://sqs/old"))
+        .await
+        .expect("made");
+    world
+        .ask(ops::ExecuteChangeSet, execute("t"))
+        .await
+        .expect("executed");
+    world.settle().await;
+    assert_eq!(world.status("t").await, "IMPORT_COMPLETE");
+    world.delete("t").await.expect("deleted");
+    assert_eq!(world.queues.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn functions_of_the_cdk_are_names() {
+    let world = World::new();
+    let body = "Resources:
+  F: {Type: AWS::Lambda::Function, Properties: {Handler: index.handler, Code: {S3Bucket: b, S3Key: k}}}
+  E: {Type: 'Custom::S3AutoDeleteObjects', Properties: {ServiceToken: !GetAtt F.Arn, BucketName: b}}
+";
+    world.create("s", body).await.expect("created");
+    assert_eq!(world.status("s").await, "CREATE_COMPLETE");
+    let other = body.replace("S3AutoDeleteObjects", "Mine");
+    assert_eq!(
+        said(world.create("t", &other).await),
+        "Template format error: Unrecognized resource types: [AWS::Lambda::Function]"
+    );
+}

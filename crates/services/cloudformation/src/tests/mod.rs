@@ -122,6 +122,23 @@ async fn url(
     }
 }
 
+async fn attributes(
+    queues: Arc<Queues>,
+    _: Ctx,
+    input: sqs::GetQueueAttributesInput,
+) -> Result<sqs::GetQueueAttributesOutput, AwsError> {
+    let there = queues.there.lock().expect("one test");
+    match there.get(&name_of(&input.queue_url)) {
+        Some(attributes) => Ok(sqs::GetQueueAttributesOutput {
+            attributes: Some(attributes.clone()),
+        }),
+        None => Err(AwsError::client(
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "None.",
+        )),
+    }
+}
+
 async fn set(
     queues: Arc<Queues>,
     _: Ctx,
@@ -201,6 +218,7 @@ impl World {
         let table = OperationTable::new(&sqs::SERVICE, queues.clone())
             .on(sqs::ops::CreateQueue, create)
             .on(sqs::ops::GetQueueUrl, url)
+            .on(sqs::ops::GetQueueAttributes, attributes)
             .on(sqs::ops::SetQueueAttributes, set)
             .on(sqs::ops::DeleteQueue, delete);
         let cloud = Arc::<Cloud>::default();
