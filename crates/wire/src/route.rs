@@ -59,6 +59,8 @@ pub enum Door {
     SigningCertificate,
     /// CodeCommit's repositories, by git's smart HTTP.
     Git,
+    /// Spans of OpenTelemetry, by OTLP over HTTP.
+    Spans,
 }
 
 /// The operation a request calls.
@@ -94,6 +96,11 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
         return Route::Internal;
     }
     let hints = Hints::of(parts, body);
+    // X-Ray's own endpoint of OpenTelemetry; a bucket's path is signed for S3.
+    let is_of_xray = || hints.scope.as_deref().is_none_or(|scope| scope == "xray");
+    if path == "/v1/traces" && parts.method == Method::POST && is_of_xray() {
+        return Route::Door(Door::Spans);
+    }
     if let Some(name) = &hints.scope {
         let candidates: Vec<_> = services
             .iter()

@@ -14,6 +14,7 @@ pub mod services;
 pub mod spot;
 mod tasks;
 pub mod top;
+pub mod trace;
 
 use crate::client::{ClientError, Code};
 use anyhow::Result;
