@@ -4,7 +4,8 @@
 //! judges no signature: a credential scope is taken at its word here, and verified by whoever
 //! enforces. In order:
 //!
-//! 1. `/_neargate/...` is ours, whatever else the request says.
+//! 1. `/_neargate/...` is ours, whatever else the request says; a post to `/v1/traces` that is signed for X-Ray or not
+//!    at all is OpenTelemetry's.
 //! 2. A credential scope (header or presigned URL) names the service.
 //! 3. `X-Amz-Target`, or rpc-v2-cbor's path, names service and operation.
 //! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/v1/repos/`, `/health` and
