@@ -46,7 +46,7 @@ pub struct Daemon {
     /// Taken as AWS's daemon takes it; this one never asks for an instance's metadata
     #[arg(long, short = 'o')]
     local_mode: bool,
-    /// What is logged: error, warn, info, debug
+    /// Taken as AWS's daemon takes it; NEARGATE_LOG says what is logged
     #[arg(long, short, value_name = "LEVEL")]
     log_level: Option<String>,
 }
@@ -156,9 +156,11 @@ impl Daemon {
     }
 
     async fn serve(self) -> Result<()> {
-        if let Some(level) = &self.log_level {
-            tracing::debug!(level, "NEARGATE_LOG says what is logged");
-        }
+        tracing::debug!(
+            level = self.log_level.as_deref(),
+            local = self.local_mode,
+            "flags of AWS's daemon that change nothing here: NEARGATE_LOG says what is logged"
+        );
         let api = Arc::new(Api::new(self.region)?);
         let socket = UdpSocket::bind(self.bind).await;
         let socket = socket.with_context(|| format!("cannot take segments on {}", self.bind))?;
@@ -254,7 +256,7 @@ impl Sender {
                 }
             };
             let _ = tokio::time::timeout(LINGER, more).await;
-            let bytes = packets.iter().map(len).sum();
+            let bytes: usize = packets.iter().map(len).sum();
             let (mut segments, mut spans) = (Vec::new(), Vec::new());
             for packet in packets.drain(..) {
                 match packet {

@@ -121,7 +121,7 @@ impl SpanDoor {
         let read = crate::query::blocking(move || {
             let body = unpacked(body, packed.as_ref())?;
             let request = decode(form, &body)?;
-            Ok(segment::of(request, now))
+            Ok::<_, Refusal>(segment::of(request, now))
         });
         let failed = |_| {
             refuse(

@@ -224,8 +224,8 @@ fn sql(attributes: &Attributes) -> Value {
     sql.insert("database_type".into(), system.into());
     for (name, from) in [
         ("sanitized_query", &["db.query.text", "db.statement"][..]),
-        ("user", &["db.user"]),
-        ("url", &["db.connection_string"]),
+        ("user", &["db.user"][..]),
+        ("url", &["db.connection_string"][..]),
     ] {
         if let Some(text) = attributes.text(from) {
             sql.insert(name.into(), text.into());
@@ -267,7 +267,7 @@ fn aws(attributes: &Attributes, resource: &Attributes, is_segment: bool) -> Valu
     }
     let mut group = |name: &str, fields: &[(&str, &str)]| {
         let found = fields.iter().filter_map(|(field, from)| {
-            Some(((*field).to_owned(), Value::from(resource.text(&[from])?)))
+            Some(((*field).to_owned(), Value::from(resource.text(&[*from])?)))
         });
         let found: Map<String, Value> = found.collect();
         if is_segment && !found.is_empty() {
