@@ -164,7 +164,8 @@ SEND = """
 wget -q -O- --post-data '{}' http://127.0.0.1:2000/GetSamplingRules
 while :; do
   for one in "$FIRST" "$SECOND" broken; do
-    printf '{"format":"json","version":1}\\n%s' "$one" >/dev/udp/127.0.0.1/2000
+    printf '{"format":"json","version":1}\\n%s' "$one" >/tmp/one
+    dd bs=60000 </tmp/one 2>/dev/null >/dev/udp/127.0.0.1/2000
   done
   sleep 1
 done
