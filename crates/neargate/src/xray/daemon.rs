@@ -369,3 +369,43 @@ async fn report(api: &Api, counts: &Counts) {
         counts.put_back(&record);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, Packet, Queue};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::mpsc;
+
+    #[test]
+    fn a_flood_is_bounded() {
+        let (packets, mut waiting) = mpsc::channel(4);
+        let held = Arc::new(AtomicUsize::new(0));
+        let queue = Queue {
+            packets,
+            held: held.clone(),
+            most: 100,
+        };
+        let of = |bytes: usize| Packet::Segment("x".repeat(bytes));
+        assert!(queue.push(of(60)) && queue.push(of(40)));
+        assert!(!queue.push(of(1)), "there is no room for its bytes");
+        held.store(0, Ordering::Relaxed);
+        assert!(queue.push(of(1)) && queue.push(of(1)));
+        assert!(!queue.push(of(1)), "there is no place for it");
+        assert_eq!(held.load(Ordering::Relaxed), 2);
+        assert!(waiting.try_recv().is_ok());
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_later() {
+        let counts = Counts::default();
+        counts.spilled.store(7, Ordering::Relaxed);
+        let record = counts.take();
+        assert_eq!(record.segments_spillover_count, Some(7));
+        counts.received.store(1, Ordering::Relaxed);
+        counts.put_back(&record);
+        let again = counts.take();
+        assert_eq!(again.segments_spillover_count, Some(7));
+        assert_eq!(again.segments_received_count, Some(1));
+    }
+}

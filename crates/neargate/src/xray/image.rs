@@ -41,15 +41,6 @@ impl Image {
             let name = library.strip_prefix("/").unwrap_or(&library).to_owned();
             add(&mut layer, &name, &library)?;
         }
-        // Where certificates of well-known authorities are, if this host has them.
-        let bundle = Path::new("/etc/ssl/certs/ca-certificates.crt");
-        if bundle.exists() {
-            add(
-                &mut layer,
-                Path::new("etc/ssl/certs/ca-certificates.crt"),
-                bundle,
-            )?;
-        }
         let mut layer = layer.into_inner()?;
         let (layer_digest, layer_bytes) = digest(&mut layer)?;
         let config = json!({
