@@ -337,10 +337,10 @@ impl Writer {
         let is_over = |log: &Open| {
             log.wal.len_bytes() > self.limits.log_bytes || now.since(log.since) > LOG_AGE
         };
-        if self.log.as_ref().is_some_and(is_over) {
-            if let Some(mut log) = self.log.take() {
-                log.wal.give_back();
-            }
+        if self.log.as_ref().is_some_and(is_over)
+            && let Some(mut log) = self.log.take()
+        {
+            log.wal.give_back();
         }
         if self.log.is_none() {
             let number = self.next;
