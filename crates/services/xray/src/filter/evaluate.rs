@@ -275,7 +275,7 @@ impl<'a> Asked<'a> {
             one => vec![one],
         };
         let causes = self.trace.causes.iter().flatten();
-        let shown: Vec<Value> = causes.map(|cause| shown(cause)).collect();
+        let shown: Vec<Value> = causes.map(shown).collect();
         likes
             .into_iter()
             .any(|like| shown.iter().any(|cause| fits(like, cause)))
