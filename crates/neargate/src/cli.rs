@@ -6,6 +6,7 @@ use crate::commands::build::Build;
 use crate::commands::envoy::Envoy;
 use crate::commands::mail::Mail;
 use crate::commands::publish::{Publish, Unpublish};
+use crate::commands::trace::Trace;
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
 use crate::commands::{instance::Instance, logs::Logs};
 use crate::commands::{ps::Ps, services::Services, spot::Spot, top::Top};
@@ -71,6 +72,9 @@ enum Command {
     Publish(Publish),
     Unpublish(Unpublish),
     Mail(Mail),
+    Trace(Trace),
+    #[command(name = "xray")]
+    XRay(crate::xray::XRay),
     #[command(visible_alias = "ca")]
     Authority(Authority),
     Account(people::Account),
@@ -139,6 +143,8 @@ pub fn run() -> ExitCode {
         Command::Publish(publish) => return command(publish.run()),
         Command::Unpublish(unpublish) => return command(unpublish.run()),
         Command::Mail(mail) => return command(mail.run()),
+        Command::Trace(trace) => return command(trace.run()),
+        Command::XRay(xray) => xray.run().map_err(failed),
         Command::Account(account) => account.run().map_err(failed),
         Command::User(user) => user.run().map_err(failed),
         Command::Authority(authority) => return command(authority.run()),

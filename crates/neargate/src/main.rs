@@ -36,6 +36,7 @@ mod span;
 mod task_network;
 mod up;
 mod upstream;
+mod xray;
 
 use std::process::ExitCode;
 

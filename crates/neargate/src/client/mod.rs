@@ -118,6 +118,54 @@ impl Client {
         Ok(from_value(read.map_err(|e| self.nonsense(&e.to_string()))?))
     }
 
+    /// The same client, that signs with other keys.
+    pub fn with_keys(&self, keys: Keys) -> Client {
+        Client {
+            keys,
+            ..self.clone()
+        }
+    }
+
+    /// One operation of a service that speaks JSON over REST, with nothing in its path or its query.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn rest<O: OperationDef>(
+        &self,
+        _: O,
+        input: &O::Input,
+    ) -> Result<O::Output, ClientError> {
+        let (operation, service) = (O::operation(), O::service());
+        let body = json::write(O::Input::SHAPE, &input.to_value(), Form::WIRE).to_string();
+        let request = Request::builder()
+            .method(operation.method)
+            .uri(format!("{}{}", self.endpoint, operation.uri))
+            .header("content-type", "application/json");
+        let answer = self.send(request, service.signing_name, body).await?;
+        let read = json::parse(O::Output::SHAPE, &answer, Form::WIRE);
+        Ok(from_value(read.map_err(|e| self.nonsense(&e.to_string()))?))
+    }
+
+    /// Bytes to a path of a service, and what it answers, whatever that says.
+    ///
+    /// # Errors
+    /// [`ClientError`]: why there is no answer.
+    pub async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        service: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let request = Request::post(format!("{}{path}", self.endpoint));
+        let request = request.header("content-type", content_type);
+        let answer = self.open(request, service, body).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await;
+        let body = body.map_err(|e| self.unreachable(&e))?.to_bytes();
+        Ok((status, body))
+    }
+
     /// One of Neargate's own pages, `/_neargate/…`.
     ///
     /// # Errors
@@ -165,7 +213,7 @@ impl Client {
         &self,
         request: http::request::Builder,
         service: &str,
-        body: String,
+        body: impl Into<Bytes>,
     ) -> Result<Bytes, ClientError> {
         let answer = self.open(request, service, body).await?;
         let status = answer.status();
@@ -182,14 +230,15 @@ impl Client {
         &self,
         request: http::request::Builder,
         service: &str,
-        body: String,
+        body: impl Into<Bytes>,
     ) -> Result<Response<Incoming>, ClientError> {
+        let body = body.into();
         let unsendable = |e: &dyn std::fmt::Display| ClientError::Unsendable(e.to_string());
         let request = request.body(()).map_err(|e| unsendable(&e))?;
         let (mut parts, ()) = request.into_parts();
         self.sign(&mut parts, service, &body)
             .map_err(|e| unsendable(&e))?;
-        let request = Request::from_parts(parts, Full::new(Bytes::from(body)));
+        let request = Request::from_parts(parts, Full::new(body));
         let answer = self.connections.request(request).await;
         answer.map_err(|e| self.unreachable(&e))
     }
@@ -201,7 +250,7 @@ impl Client {
         }
     }
 
-    fn sign(&self, parts: &mut Parts, service: &str, body: &str) -> Result<()> {
+    fn sign(&self, parts: &mut Parts, service: &str, body: &[u8]) -> Result<()> {
         let authority = parts.uri.authority().map(ToString::to_string);
         let host = authority.unwrap_or_default().parse()?;
         parts.headers.insert(http::header::HOST, host);
@@ -211,7 +260,7 @@ impl Client {
             service,
             session_token: self.keys.session_token.as_deref(),
         };
-        let hash = sigv4::sha256_hex(body.as_bytes());
+        let hash = sigv4::sha256_hex(body);
         sigv4::sign(
             parts,
             scope,

@@ -15,6 +15,7 @@ pub mod services;
 pub mod spot;
 mod tasks;
 pub mod top;
+pub mod trace;
 
 use crate::client::{ClientError, Code};
 use anyhow::Result;
