@@ -4,6 +4,7 @@ use crate::client;
 use crate::commands::authority::Authority;
 use crate::commands::build::Build;
 use crate::commands::mail::Mail;
+use crate::commands::pipeline::Pipeline;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
 use crate::commands::{instance::Instance, logs::Logs};
@@ -62,6 +63,7 @@ enum Command {
     Exec(Exec),
     Deploy(Deploy),
     Build(Build),
+    Pipeline(Pipeline),
     #[command(hide = true)]
     Builder(crate::builder::Serve),
     Instance(Instance),
@@ -130,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Exec(exec) => return command(exec.run()),
         Command::Deploy(deploy) => return command(deploy.run()),
         Command::Build(build) => return command(build.run()),
+        Command::Pipeline(pipeline) => return command(pipeline.run()),
         Command::Builder(serve) => crate::builder::main(serve).map_err(failed),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
