@@ -138,7 +138,7 @@ impl Rules {
         let kept = if rule.deleting { 0 } else { wanted.len() };
         let stale: Vec<&Value> = old
             .iter()
-            .filter(|old| !(0..kept).any(|n| old.as_str() == Some(&id(n))))
+            .filter(|old| !(0..kept).any(|n| old.as_str() == Some(id(n).as_str())))
             .collect();
         if !stale.is_empty() {
             let input = json!({ "Rule": name, "Ids": stale });

@@ -1,6 +1,5 @@
-//! Operations through their table, with SNS, CodePipeline and EventBridge as tables that remember.
+//! Event types, their patterns, and what is stored.
 
-use crate::CodeStarNotifications;
 use crate::kinds::{KINDS, Of, pattern};
 use crate::model::{Name, Rule};
 use neargate_service::golden::check;
@@ -65,5 +64,4 @@ fn resources_are_those_that_notify() {
     assert_eq!(of("codecommit", "web"), Some(Of::CodeCommit));
     assert_eq!(of("codepipeline", "web/stage"), None);
     assert_eq!(of("s3", "web"), None);
-    drop(CodeStarNotifications);
 }

@@ -24,7 +24,8 @@ pub fn location(build: &Build, cache: &Cache) -> Option<(String, String)> {
         .as_deref()
         .unwrap_or_else(|| build.project());
     let key = cache.key.as_deref().unwrap_or("cache");
-    let parts = [prefix.trim_matches('/'), namespace, &format!("{key}.tar")];
+    let name = format!("{key}.tar");
+    let parts = [prefix.trim_matches('/'), namespace, &name];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     (!bucket.is_empty() && !cache.paths.is_empty()).then(|| (bucket.to_owned(), parts.join("/")))
 }

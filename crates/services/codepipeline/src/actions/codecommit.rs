@@ -106,7 +106,7 @@ async fn tree(
         )
     })?;
     let own = work.own_role();
-    let call = async |operation, input| {
+    let call = async |operation: &'static str, input: Value| {
         let named = ("codecommit", operation);
         Caller::call_by_name(work.house, &work.scope, By::Role(&own), named, input).await
     };
