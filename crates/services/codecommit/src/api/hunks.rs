@@ -169,7 +169,7 @@ pub async fn batch_describe_merge_conflicts(
                 let missing = error::no_file();
                 errors.push(api::BatchDescribeMergeConflictsError {
                     file_path: Some((*path).to_owned()),
-                    exception_name: Some(missing.code.to_string()),
+                    exception_name: Some(missing.code),
                     message: Some(missing.message),
                 });
             }
