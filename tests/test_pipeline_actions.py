@@ -141,7 +141,8 @@ def test_a_stack_by_change_set_conditions_another_pipeline_and_who_is_told(gate)
 
 def call(url, body, headers=None):
     """The status that a webhook's caller gets."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers or {}, method="POST")
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
     try:
         return urllib.request.urlopen(request).status
     except urllib.error.HTTPError as refused:
