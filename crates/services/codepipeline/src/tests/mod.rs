@@ -5,6 +5,7 @@ mod conditions;
 mod deploys;
 mod modes;
 mod structures;
+mod webhooks;
 
 use crate::CodePipeline;
 use crate::controller::Pipelines;
