@@ -25,7 +25,7 @@ async fn text(cx: &Ctx, revision: &api::RevisionLocation, role: &str) -> Result<
             .as_ref()
             .and_then(|c| c.content.clone()),
         Some("String") => revision.string.as_ref().and_then(|s| s.content.clone()),
-        Some("S3") => match &revision.s3location {
+        Some("S3") => match &revision.s3_location {
             Some(location) => Some(object(cx, location, role).await?),
             None => None,
         },
