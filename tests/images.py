@@ -118,6 +118,8 @@ def push(gate, layout, repository, tag="latest", all_platforms=False):
         found = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
         uri = found["repositoryUri"]
     more = ["--all"] if all_platforms else []
+    if "--enforce" in gate.flags:
+        more += ["--dest-creds", f"AWS:{gate.aws('ecr', 'get-login-password').strip()}"]
     skopeo("copy", *more, "--dest-tls-verify=false", f"oci:{layout}", f"docker://{uri}:{tag}")
     return uri
 

@@ -48,9 +48,8 @@ def register(gate, *containers, family="test", cpu="256", memory="512", **more):
         requiresCompatibilities=["FARGATE"],
         cpu=cpu,
         memory=memory,
-        executionRoleArn=ROLE,
         containerDefinitions=list(containers),
-        **more,
+        **{"executionRoleArn": ROLE, **more},
     )["taskDefinition"]
 
 

@@ -221,6 +221,36 @@ def test_a_source_becomes_an_artifact(busybox):
     assert s3.get_object(Bucket="builds", Key="out/plain/sub/ran")["Body"].read() == b"ran\n"
 
 
+CACHED = """version: 0.2
+phases:
+  build:
+    commands:
+      - cat /root/kept/deep/one node/two 2>/dev/null || echo nothing is cached
+      - mkdir -p /root/kept/deep node && echo first > /root/kept/deep/one && echo second > node/two
+cache:
+  paths:
+    - /root/kept/**/*
+    - node/**/*
+"""
+
+
+def test_a_cache_is_there_in_the_next_build(busybox):
+    gate = busybox
+    gate.client("s3").create_bucket(Bucket="caches")
+    create(gate, "caches", CACHED)
+    cache = {"type": "S3", "location": "caches/of"}
+    gate.client("codebuild").update_project(name="caches", cache=cache)
+    build = over(gate, start(gate, "caches"))
+    assert build["buildStatus"] == "SUCCEEDED", build["phases"]
+    said(gate, build["id"], "Successfully uploaded cache to s3://caches/of/caches/cache.tar")
+    # The log has each command, too.
+    assert log(gate, build).count("nothing is cached") == 2
+    build = over(gate, start(gate, "caches"))
+    said(gate, build["id"], "Successfully uploaded cache")
+    assert "Successfully extracted cache" in log(gate, build)
+    assert log(gate, build).count("nothing is cached") == 1
+
+
 WAITS = """version: 0.2
 phases:
   build:

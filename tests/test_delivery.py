@@ -1,6 +1,7 @@
 """The whole way of a change, by git alone: pushed, built, put into ECR, deployed to staging, approved, deployed
 to production."""
 
+import base64
 import json
 import pathlib
 import shutil
@@ -10,10 +11,13 @@ import pytest
 
 import images
 import tasks
-from neargate import ROLE, wait_until
+from neargate import ACCOUNT, ROLE, wait_until
 from tasks import container
 from test_codecommit import commit, git
-from test_codepipeline import action, create, image_of, reached, runs, service
+from test_codepipeline import ROLE as PIPELINE
+from test_codepipeline import action, image_of, reached, runs, service
+from test_iam_enforcement import allow, policy
+from test_sts import enforcing  # noqa: F401: a fixture
 
 BASE = images.aws_name("busybox")
 REGISTRY = BASE.split("/")[0]
@@ -42,7 +46,6 @@ RUN echo built >> /page
 COMMAND = ["sh", "-c", "[ ! -e /page ] || cat /page; exec sleep 3600"]
 
 
-@pytest.fixture
 def client(gate, layout, tmp_path):
     """An image that builds: busybox and the docker client of this machine."""
     docker = shutil.which("docker")
@@ -54,7 +57,7 @@ def client(gate, layout, tmp_path):
     return images.aws_name("client")
 
 
-def pipeline(gate):
+def pipeline(gate, role=None):
     """Source, build, staging, a person's word, production."""
     code = {"RepositoryName": "web", "BranchName": "main"}
     version = json.dumps([{"name": "VERSION", "value": "#{src.CommitId}"}])
@@ -64,18 +67,27 @@ def pipeline(gate):
         configuration = {"ClusterName": "default", "ServiceName": name}
         return {"name": name, "actions": [action(f"To-{name}", "Deploy", "ECS", configuration, inputs=["image"])]}
 
-    return create(
-        gate,
-        "web",
+    stages = (
         {"name": "Source", "actions": [action("Code", "Source", "CodeCommit", code, outputs=["code"], namespace="src")]},
         {"name": "Build", "actions": [action("Image", "Build", "CodeBuild", build, inputs=["code"], outputs=["image"])]},
         to("staging"),
         {"name": "Ask", "actions": [action("Human", "Approval", "Manual", {})]},
         to("production"),
     )
+    return gate.client("codepipeline").create_pipeline(
+        pipeline={
+            "name": "web",
+            "roleArn": role or PIPELINE,
+            "pipelineType": "V2",
+            "artifactStore": {"type": "S3", "location": "artifacts"},
+            "stages": list(stages),
+        }
+    )
 
 
-def test_a_push_is_built_staged_approved_and_in_production(gate, client, tmp_path):
+def walk(gate, client, tmp_path, roles, credentials=()):
+    """The whole way, twice; `roles` are those of the pipeline, of the build and of the tasks."""
+    of_pipeline, of_build, of_tasks = roles
     ecs, code = gate.client("ecs"), gate.client("codecommit")
     url = code.create_repository(repositoryName="web")["repositoryMetadata"]["cloneUrlHttp"]
     gate.client("ecr").create_repository(repositoryName="web")
@@ -92,18 +104,18 @@ def test_a_push_is_built_staged_approved_and_in_production(gate, client, tmp_pat
             "privilegedMode": True,
             "environmentVariables": [{"name": "TOKEN", "value": token}, {"name": "REGISTRY", "value": REGISTRY}],
         },
-        serviceRole=ROLE,
+        serviceRole=of_build,
     )
     ecs.create_cluster(clusterName="default")
     for name in ("staging", "production"):
-        tasks.register(gate, container(command=COMMAND, group=f"/{name}", stopTimeout=2), family=name)
+        tasks.register(gate, container(command=COMMAND, group=f"/{name}", stopTimeout=2), family=name, executionRoleArn=of_tasks)
         service(gate, name)
     repository = tmp_path / "web"
     git(tmp_path, "init", "-q", "web")
     for path, text in {"buildspec.yml": BUILDSPEC, "Dockerfile": DOCKERFILE, "page": "one\n"}.items():
         first = commit(repository, path, text)
-    git(repository, "push", "-q", url, "HEAD:refs/heads/main")
-    pipeline(gate)
+    git(repository, *credentials, "push", "-q", url, "HEAD:refs/heads/main")
+    pipeline(gate, of_pipeline)
     reached(gate, "web", "To-staging", "Succeeded", 180)
     asked = wait_until(lambda: runs(gate, "web")["Human"].get("token"), what="a person is asked")
     assert image_of(gate, "staging") == f"{REGISTRY}/web:{first}"
@@ -121,9 +133,60 @@ def test_a_push_is_built_staged_approved_and_in_production(gate, client, tmp_pat
     wait_until(lambda: said() == [["one", "built"]], what="the new version alone runs")
     # The next push begins by itself.
     second = commit(repository, "page", "two\n")
-    git(repository, "push", "-q", url, "HEAD:refs/heads/main")
+    git(repository, *credentials, "push", "-q", url, "HEAD:refs/heads/main")
     wait_until(lambda: image_of(gate, "staging") == f"{REGISTRY}/web:{second}", 120, "the second version is staged")
     gate.client("codepipeline").delete_pipeline(name="web")
     for name in ("staging", "production"):
         ecs.delete_service(service=name, force=True)
     wait_until(lambda: ecs.list_tasks()["taskArns"] == [], 60, "the tasks are gone")
+
+
+def test_a_push_is_built_staged_approved_and_in_production(gate, layout, tmp_path):
+    walk(gate, client(gate, layout, tmp_path), tmp_path, (None, ROLE, ROLE))
+
+
+#: What AWS's documentation gives the roles of a pipeline, of a project and of tasks, for what they do here.
+OF_PIPELINE = [
+    allow("codecommit:GetBranch", "codecommit:GetCommit", "codecommit:GetRepository", "codecommit:UploadArchive",
+          "codecommit:GetUploadArchiveStatus", "codecommit:CancelUploadArchive"),
+    allow("s3:GetObject", "s3:GetObjectVersion", "s3:GetBucketVersioning", "s3:PutObject"),
+    allow("codebuild:BatchGetBuilds", "codebuild:StartBuild"),
+    allow("ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:DescribeTasks", "ecs:ListTasks",
+          "ecs:RegisterTaskDefinition", "ecs:TagResource", "ecs:UpdateService"),
+    allow("iam:PassRole", on=f"arn:aws:iam::{ACCOUNT}:role/tasks",
+          Condition={"StringEquals": {"iam:PassedToService": ["ecs.amazonaws.com", "ecs-tasks.amazonaws.com"]}}),
+]
+OF_BUILD = [
+    allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+    allow("s3:PutObject", "s3:GetObject", "s3:GetObjectVersion", "s3:GetBucketAcl", "s3:GetBucketLocation"),
+    allow("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"),
+]
+OF_TASKS = [
+    allow("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage",
+          "logs:CreateLogStream", "logs:PutLogEvents"),
+    # The test's containers have their groups made (`awslogs-create-group`).
+    allow("logs:CreateLogGroup"),
+]
+
+
+def test_the_same_with_roles_that_may_no_more_than_they_must(enforcing, layout, tmp_path):  # noqa: F811
+    gate = enforcing
+    iam = gate.client("iam")
+    roles = []
+    for name, service, rights in (
+        ("pipeline", "codepipeline", OF_PIPELINE),
+        ("build", "codebuild", OF_BUILD),
+        ("tasks", "ecs-tasks", OF_TASKS),
+    ):
+        trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy(*rights))
+        roles.append(role["Arn"])
+    iam.create_user(UserName="ann")
+    pushes = policy(allow("codecommit:GitPull", "codecommit:GitPush"))
+    iam.put_user_policy(UserName="ann", PolicyName="git", PolicyDocument=pushes)
+    made = iam.create_service_specific_credential(UserName="ann", ServiceName="codecommit.amazonaws.com")
+    made = made["ServiceSpecificCredential"]
+    pair = base64.b64encode(f"{made['ServiceUserName']}:{made['ServicePassword']}".encode()).decode()
+    login = ("-c", f"http.extraHeader=Authorization: Basic {pair}")
+    walk(gate, client(gate, layout, tmp_path), tmp_path, roles, login)

@@ -5,6 +5,7 @@ use crate::commands::authority::Authority;
 use crate::commands::build::Build;
 use crate::commands::envoy::Envoy;
 use crate::commands::mail::Mail;
+use crate::commands::pipeline::Pipeline;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::trace::Trace;
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
@@ -64,6 +65,7 @@ enum Command {
     Exec(Exec),
     Deploy(Deploy),
     Build(Build),
+    Pipeline(Pipeline),
     #[command(hide = true)]
     Builder(crate::builder::Serve),
     Envoy(Envoy),
@@ -136,6 +138,7 @@ pub fn run() -> ExitCode {
         Command::Exec(exec) => return command(exec.run()),
         Command::Deploy(deploy) => return command(deploy.run()),
         Command::Build(build) => return command(build.run()),
+        Command::Pipeline(pipeline) => return command(pipeline.run()),
         Command::Envoy(envoy) => return command(envoy.run()),
         Command::Builder(serve) => crate::builder::main(serve).map_err(failed),
         Command::Instance(instance) => return command(instance.run()),

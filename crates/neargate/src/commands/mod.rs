@@ -9,6 +9,7 @@ pub mod exec;
 pub mod instance;
 pub mod logs;
 pub mod mail;
+pub mod pipeline;
 pub mod ps;
 pub mod publish;
 pub mod services;

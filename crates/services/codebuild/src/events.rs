@@ -5,7 +5,7 @@ use crate::model::Build;
 use neargate_base::Timestamp;
 use neargate_service::db::Tx;
 use neargate_service::events::Event;
-use neargate_service::{House, Scope};
+use neargate_service::{House, Scope, managed};
 use neargate_wire::json::to_json;
 use serde_json::{Value, json};
 
@@ -15,6 +15,9 @@ const PHASE: &str = "CodeBuild Build Phase Change";
 
 /// Adds the events of a change to its transaction.
 pub fn tell(house: &House, mut tx: Tx, scope: &Scope, before: Option<&Build>, after: &Build) -> Tx {
+    if managed::is_managed(after.project()) {
+        return tx;
+    }
     let arn = after.shown.arn.clone().unwrap_or_default();
     let status = |b: &Build| b.shown.build_status.clone();
     if before.and_then(status) != status(after) {

@@ -108,7 +108,7 @@ impl Component for CodeBuild {
 }
 
 const PROJECTS: &str = "fleets, build file systems, badges and public projects are refused; batch configurations and \
-                        caches are kept and do nothing";
+                        local caches are kept and do nothing";
 const BUILDS: &str = "Linux on this machine's processor, small to large; sources NO_SOURCE, S3, CODECOMMIT and those \
-                      of a pipeline; reports of JUnit and Cucumber; no caches and batches";
+                      of a pipeline; reports of JUnit and Cucumber; caches in S3; no batches";
 const REPORTS: &str = "reports of tests without exports to S3; reports of coverage are refused";

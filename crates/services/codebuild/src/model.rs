@@ -1,6 +1,6 @@
 //! What CodeBuild stores.
 
-use crate::buildspec::{Files, ReportFiles};
+use crate::buildspec::{Cache, Files, ReportFiles};
 use neargate_api_codebuild as api;
 use neargate_base::Timestamp;
 use neargate_service::sealing::Sealed;
@@ -97,6 +97,8 @@ pub struct Kept {
     pub exported: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<(String, ReportFiles)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
 }
 
 /// `codebuild/build/…/<project>:<uuid>`. `StartBuild` writes it, `StopBuild` asks for its end, and its driver

@@ -73,8 +73,8 @@ impl Component for CodeCommit {
 /// Which operations are served, and how completely.
 fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
     use api::{
-        approvals, branches, comments, commits, differences, files, merges, pull_merges, pulls,
-        reactions, repositories, tags, templates, threads, triggers,
+        approvals, branches, comments, commits, differences, files, hunks, merges, pull_merges,
+        pulls, reactions, repositories, tags, templates, threads, triggers,
     };
     OperationTable::new(&SERVICE, codecommit)
         .wording(error::invalid)
@@ -136,6 +136,16 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
         )
         .on(ops::GetMergeOptions, merges::get_merge_options)
         .partly(ops::GetMergeConflicts, merges::get_merge_conflicts, RENAMES)
+        .partly(
+            ops::DescribeMergeConflicts,
+            hunks::describe_merge_conflicts,
+            HUNKS,
+        )
+        .partly(
+            ops::BatchDescribeMergeConflicts,
+            hunks::batch_describe_merge_conflicts,
+            HUNKS,
+        )
         .on(
             ops::MergeBranchesByFastForward,
             merges::merge_branches_by_fast_forward,
@@ -313,6 +323,8 @@ fn table(codecommit: Arc<CodeCommit>) -> OperationTable<CodeCommit> {
 /// The files of a commit, 20 MiB together, as base64 in JSON.
 const MAX_COMMIT_BYTES: usize = 32 << 20;
 const TOPICS: &str = "destinations are topics of SNS; Lambda functions are refused";
+const HUNKS: &str =
+    "hunks are those that conflict; a file that was renamed is one that went and one that came";
 const RENAMES: &str = "a file that was renamed is one that went and one that came";
 const MERGES: &str =
     "a file that was renamed is one that went and one that came; keepEmptyFolders has no effect";

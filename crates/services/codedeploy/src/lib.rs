@@ -103,7 +103,7 @@ impl Component for CodeDeploy {
 
 const ECS: &str = "the ECS compute platform; EC2/on-premises and Lambda are refused";
 const GROUPS: &str = "groups of the ECS compute platform; triggers are refused";
-const DEPLOYMENTS: &str = "application specifications in the call, in YAML or JSON; those in S3 and hooks that are \
+const DEPLOYMENTS: &str = "application specifications in the call, in YAML or JSON, or in S3; hooks that are \
                            Lambda functions are refused";
 const BACK: &str = "traffic always goes back to the original task set";
 const COUNTS: &str = "task sets are told without the counts of their tasks";

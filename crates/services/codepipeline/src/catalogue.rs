@@ -127,6 +127,44 @@ pub static KNOWN: &[Known] = &[
         timeout_minutes: 60,
     },
     Known {
+        category: "Deploy",
+        provider: "CloudFormation",
+        inputs: (0, 10),
+        outputs: (0, 1),
+        keys: &[
+            ("ActionMode", true),
+            ("StackName", true),
+            ("ChangeSetName", false),
+            ("TemplatePath", false),
+            ("TemplateConfiguration", false),
+            ("Capabilities", false),
+            ("RoleArn", false),
+            ("ParameterOverrides", false),
+            ("OutputFileName", false),
+        ],
+        timeout_minutes: 4_320,
+    },
+    Known {
+        category: "Invoke",
+        provider: "CodePipeline",
+        inputs: (0, 0),
+        outputs: (0, 0),
+        keys: &[
+            ("PipelineName", true),
+            ("SourceRevisions", false),
+            ("Variables", false),
+        ],
+        timeout_minutes: 60,
+    },
+    Known {
+        category: "Compute",
+        provider: "Commands",
+        inputs: (0, 10),
+        outputs: (0, 1),
+        keys: &[],
+        timeout_minutes: 60,
+    },
+    Known {
         category: "Approval",
         provider: "Manual",
         inputs: (0, 0),
@@ -140,12 +178,60 @@ pub static KNOWN: &[Known] = &[
     },
 ];
 
+/// The rules of conditions
+/// (<https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference.html>).
+pub static RULES: &[Known] = &[
+    Known {
+        category: "Rule",
+        provider: "CloudWatchAlarm",
+        inputs: (0, 0),
+        outputs: (0, 0),
+        keys: &[
+            ("AlarmName", true),
+            ("AlarmStates", false),
+            ("WaitTime", false),
+        ],
+        timeout_minutes: 1_440,
+    },
+    Known {
+        category: "Rule",
+        provider: "CodeBuild",
+        inputs: (0, 5),
+        outputs: (0, 0),
+        keys: BUILD,
+        timeout_minutes: 480,
+    },
+    Known {
+        category: "Rule",
+        provider: "Commands",
+        inputs: (0, 10),
+        outputs: (0, 0),
+        keys: &[],
+        timeout_minutes: 60,
+    },
+    Known {
+        category: "Rule",
+        provider: "DeploymentWindow",
+        inputs: (0, 0),
+        outputs: (0, 0),
+        keys: &[("Cron", true), ("TimeZone", false)],
+        timeout_minutes: 60,
+    },
+    Known {
+        category: "Rule",
+        provider: "VariableCheck",
+        inputs: (0, 0),
+        outputs: (0, 0),
+        keys: &[("Variable", true), ("Value", true), ("Operator", true)],
+        timeout_minutes: 60,
+    },
+];
+
 /// Providers that AWS has and that are not built here, by their categories.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("Source", "CodeStarSourceConnection"),
     ("Build", "ECRBuildAndPublish"),
     ("Test", "DeviceFarm"),
-    ("Deploy", "CloudFormation"),
     ("Deploy", "CloudFormationStackSet"),
     ("Deploy", "CloudFormationStackInstances"),
     ("Deploy", "CodeDeploy"),
@@ -159,14 +245,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("Invoke", "Lambda"),
     ("Invoke", "StepFunctions"),
     ("Invoke", "InspectorScan"),
-    ("Invoke", "CodePipeline"),
-    ("Compute", "Commands"),
+    ("Rule", "LambdaInvoke"),
 ];
 
 pub fn find(id: &api::ActionTypeId) -> Option<&'static Known> {
     let owned = id.owner == "AWS" && id.version == "1";
     KNOWN
         .iter()
+        .chain(RULES)
         .find(|known| owned && known.category == id.category && known.provider == id.provider)
 }
 
@@ -176,15 +262,39 @@ pub fn is_elsewhere(id: &api::ActionTypeId) -> bool {
         || id.owner == "AWS" && ELSEWHERE.contains(&(id.category.as_str(), id.provider.as_str()))
 }
 
+fn counts((least, most): (usize, usize)) -> api::ArtifactDetails {
+    let number = |n| i32::try_from(n).unwrap_or(i32::MAX);
+    api::ArtifactDetails {
+        minimum_count: number(least),
+        maximum_count: number(most),
+    }
+}
+
+/// How a rule is listed.
+pub fn shown_rule(known: &Known) -> api::RuleType {
+    let property = |(name, required): &(&str, bool)| api::RuleConfigurationProperty {
+        name: Some((*name).into()),
+        required: Some(*required),
+        key: Some(true),
+        secret: Some(false),
+        queryable: Some(false),
+        ..Default::default()
+    };
+    api::RuleType {
+        id: Some(api::RuleTypeId {
+            category: known.category.into(),
+            owner: Some("AWS".into()),
+            provider: known.provider.into(),
+            version: Some("1".into()),
+        }),
+        settings: Some(api::RuleTypeSettings::default()),
+        rule_configuration_properties: Some(known.keys.iter().map(property).collect()),
+        input_artifact_details: Some(counts(known.inputs)),
+    }
+}
+
 /// How it is listed.
 pub fn shown(known: &Known) -> api::ActionType {
-    let counts = |(least, most): (usize, usize)| {
-        let number = |n| i32::try_from(n).unwrap_or(i32::MAX);
-        api::ArtifactDetails {
-            minimum_count: number(least),
-            maximum_count: number(most),
-        }
-    };
     let property = |(name, required): &(&str, bool)| api::ActionConfigurationProperty {
         name: (*name).into(),
         required: *required,

@@ -126,6 +126,12 @@ impl Controller for Pipelines {
                     wake(now + LOOK);
                 }
             }
+            for rule in execution.asking() {
+                wake(rule.run.expires_at);
+                let id = rule.run.id.clone();
+                actions.push(Action::Step(Box::new(view.clone()), place, id));
+                wake(now + LOOK);
+            }
         }
         if polled(&view.pipeline).next().is_some() {
             let due = view.polled_at.map_or(now, |at| at + POLL);
@@ -257,12 +263,10 @@ impl Pipelines {
         let Some(execution) = view.active.get(place) else {
             return Ok(Applied::Done);
         };
-        let run = execution.actions.iter().find(|run| run.id == id);
-        let declared = run.and_then(|run| execution.declared(run));
-        let (Some(run), Some(declared)) = (run, declared) else {
+        let (Some(run), Some(declared)) = (execution.begun(id), execution.declared_as(id)) else {
             return Ok(Applied::Done);
         };
-        let (scope, role) = role_of(&view.scope, &execution.declaration, declared);
+        let (scope, role) = role_of(&view.scope, &execution.declaration, &declared);
         let work = Work {
             house: &self.house,
             home: &view.scope,
@@ -270,7 +274,7 @@ impl Pipelines {
             role,
             execution,
             run,
-            declared,
+            declared: &declared,
         };
         let step = actions::step(&work).await?;
         if step != Step::Wait {
@@ -384,7 +388,8 @@ pub async fn executions(
 /// What a step makes of an action that is under way; answers whether it was.
 pub fn come_to(execution: &mut Execution, id: &str, step: &Step, now: Timestamp) -> bool {
     let is_it = |run: &&mut ActionRun| run.id == id && run.status == ActionStatus::InProgress;
-    let Some(run) = execution.actions.iter_mut().find(is_it) else {
+    let rules = execution.rules.iter_mut().map(|rule| &mut rule.run);
+    let Some(run) = execution.actions.iter_mut().chain(rules).find(is_it) else {
         return false;
     };
     run.updated_at = now;

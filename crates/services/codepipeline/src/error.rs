@@ -101,6 +101,15 @@ pub fn not_latest(id: &str) -> AwsError {
     )
 }
 
+pub fn not_overridable(stage: &str) -> AwsError {
+    AwsError::client(
+        "ConditionNotOverridableException",
+        format!(
+            "The condition of the stage '{stage}' cannot be overridden: it neither waits nor has failed the stage"
+        ),
+    )
+}
+
 pub fn no_rollback(why: impl Into<String>) -> AwsError {
     AwsError::client("UnableToRollbackStageException", why)
 }
@@ -155,6 +164,42 @@ pub fn action_type_not_found(category: &str, provider: &str, version: &str) -> A
             "ActionType (Category: '{category}', Provider: '{provider}', Owner: 'Custom', Version: '{version}') could \
              not be found"
         ),
+    )
+}
+
+/// A type that is neither AWS's nor a partner's.
+pub fn no_such_type(id: &neargate_api_codepipeline::ActionTypeId) -> AwsError {
+    AwsError::client(
+        "ActionTypeNotFoundException",
+        format!(
+            "ActionType (Category: '{}', Provider: '{}', Owner: '{}', Version: '{}') could not be found",
+            id.category, id.provider, id.owner, id.version
+        ),
+    )
+}
+
+pub fn action_execution_not_found(id: &str) -> AwsError {
+    AwsError::client(
+        "ActionExecutionNotFoundException",
+        format!("The action execution '{id}' was not found"),
+    )
+}
+
+pub fn webhook_not_found(name: &str) -> AwsError {
+    AwsError::client(
+        "WebhookNotFoundException",
+        format!("The webhook with the name '{name}' was not found"),
+    )
+}
+
+pub fn webhook_authentication(why: &str) -> AwsError {
+    AwsError::client("InvalidWebhookAuthenticationParametersException", why)
+}
+
+pub fn webhook_filter(path: &str) -> AwsError {
+    AwsError::client(
+        "InvalidWebhookFilterPatternException",
+        format!("The filter's JsonPath or MatchEquals is not valid: {path}"),
     )
 }
 

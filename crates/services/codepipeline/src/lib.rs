@@ -13,6 +13,7 @@ mod model;
 mod plan;
 mod start;
 mod structure;
+pub mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,10 @@ pub struct CodePipeline;
 
 impl Component for CodePipeline {
     fn table(self: Arc<Self>) -> Arc<dyn Service> {
-        use api::{executions, history, jobs, pipelines, stages, state, tags, types};
+        use api::{
+            executions, history, jobs, partners, pipelines, revisions, rules, stages, state, tags,
+            types, webhooks,
+        };
         let table = OperationTable::new(&SERVICE, self)
             .wording(error::invalid)
             .partly(ops::CreatePipeline, pipelines::create_pipeline, STRUCTURE)
@@ -75,6 +79,59 @@ impl Component for CodePipeline {
             .on(ops::GetJobDetails, jobs::get_job_details)
             .on(ops::PutJobSuccessResult, jobs::put_job_success_result)
             .on(ops::PutJobFailureResult, jobs::put_job_failure_result)
+            .on(ops::ListRuleTypes, rules::list_rule_types)
+            .on(ops::ListRuleExecutions, rules::list_rule_executions)
+            .on(ops::OverrideStageCondition, rules::override_stage_condition)
+            .on(ops::PutActionRevision, revisions::put_action_revision)
+            .partly(
+                ops::ListDeployActionExecutionTargets,
+                revisions::list_deploy_action_execution_targets,
+                "deployments to instances are not built, so that there are no targets",
+            )
+            .on(ops::PutWebhook, webhooks::put_webhook)
+            .on(ops::ListWebhooks, webhooks::list_webhooks)
+            .on(ops::DeleteWebhook, webhooks::delete_webhook)
+            .partly(
+                ops::RegisterWebhookWithThirdParty,
+                webhooks::register_webhook_with_third_party,
+                GITHUB,
+            )
+            .partly(
+                ops::DeregisterWebhookWithThirdParty,
+                webhooks::deregister_webhook_with_third_party,
+                GITHUB,
+            )
+            .partly(ops::GetActionType, partners::get_action_type, PARTNERS)
+            .partly(
+                ops::UpdateActionType,
+                partners::update_action_type,
+                PARTNERS,
+            )
+            .partly(
+                ops::PollForThirdPartyJobs,
+                partners::poll_for_third_party_jobs,
+                PARTNERS,
+            )
+            .partly(
+                ops::AcknowledgeThirdPartyJob,
+                partners::acknowledge_third_party_job,
+                PARTNERS,
+            )
+            .partly(
+                ops::GetThirdPartyJobDetails,
+                partners::get_third_party_job_details,
+                PARTNERS,
+            )
+            .partly(
+                ops::PutThirdPartyJobSuccessResult,
+                partners::put_third_party_job_success_result,
+                PARTNERS,
+            )
+            .partly(
+                ops::PutThirdPartyJobFailureResult,
+                partners::put_third_party_job_failure_result,
+                PARTNERS,
+            )
             .on(ops::TagResource, tags::tag_resource)
             .on(ops::UntagResource, tags::untag_resource)
             .on(ops::ListTagsForResource, tags::list_tags_for_resource);
@@ -87,5 +144,10 @@ impl Component for CodePipeline {
     }
 }
 
-const STRUCTURE: &str = "actions are S3, ECR and CodeCommit sources, CodeBuild, ECS, CodeDeployToECS and S3 \
-                         deployments, manual approvals and custom actions; conditions, rules and triggers are refused";
+const STRUCTURE: &str = "actions are S3, ECR and CodeCommit sources, CodeBuild, Commands, CloudFormation, ECS, \
+                         CodeDeployToECS and S3 deployments, pipelines that start others, manual approvals and \
+                         custom actions; triggers, which AWS has for connections alone, and rules that are Lambda \
+                         functions are refused";
+const PARTNERS: &str =
+    "there are no partners of AWS here, and so none of their action types and jobs";
+const GITHUB: &str = "GitHub is not told of webhooks; give it the webhook's address by hand";

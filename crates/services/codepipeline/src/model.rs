@@ -5,6 +5,7 @@
 
 use neargate_api_codepipeline as api;
 use neargate_base::Timestamp;
+use neargate_service::sealing::Sealed;
 use neargate_service::tags::Tags;
 use neargate_service::{Resource, Scope};
 use neargate_wire::json::Json;
@@ -103,6 +104,8 @@ pub enum Status {
     Superseded,
     Failed,
     Cancelled,
+    /// Of stages alone: a condition said that it is left out.
+    Skipped,
 }
 
 impl Status {
@@ -115,6 +118,7 @@ impl Status {
             Status::Superseded => "Superseded",
             Status::Failed => "Failed",
             Status::Cancelled => "Cancelled",
+            Status::Skipped => "Skipped",
         }
     }
 
@@ -173,6 +177,24 @@ pub struct StageRun {
     /// How often it was tried again, by itself and by somebody.
     #[serde(default)]
     pub retries: (u32, u32),
+    /// Conditions that somebody overrode.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overridden: BTreeSet<Moment>,
+}
+
+/// When a stage's conditions are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Moment {
+    BeforeEntry,
+    OnSuccess,
+    OnFailure,
+}
+
+/// A rule of a stage's condition that was begun: as an action is, under the rule's name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleRun {
+    pub moment: Moment,
+    pub run: ActionRun,
 }
 
 /// An action that was begun.
@@ -249,6 +271,8 @@ pub struct Execution {
     pub stages: Vec<StageRun>,
     #[serde(default)]
     pub actions: Vec<ActionRun>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleRun>,
     #[serde(default)]
     pub artifacts: BTreeMap<String, Place>,
     #[serde(default)]
@@ -328,13 +352,102 @@ impl Execution {
         stage.actions.iter().find(|a| a.name == run.action)
     }
 
-    /// What is being carried out.
+    /// The actions that are being carried out.
     pub fn running(&self) -> impl Iterator<Item = &ActionRun> {
         let all = self.actions.iter();
         all.filter(|run| run.status == ActionStatus::InProgress)
+    }
+
+    /// The rules that are being asked.
+    pub fn asking(&self) -> impl Iterator<Item = &RuleRun> {
+        let all = self.rules.iter();
+        all.filter(|rule| rule.run.status == ActionStatus::InProgress)
+    }
+
+    /// The action or the rule of this id.
+    pub fn begun(&self, id: &str) -> Option<&ActionRun> {
+        let rules = self.rules.iter().map(|rule| &rule.run);
+        self.actions.iter().chain(rules).find(|run| run.id == id)
+    }
+
+    /// How the action or the rule of this id was declared; a rule as if it were an action.
+    pub fn declared_as(&self, id: &str) -> Option<api::ActionDeclaration> {
+        if let Some(run) = self.actions.iter().find(|run| run.id == id) {
+            return self.declared(run).cloned();
+        }
+        let rule = self.rules.iter().find(|rule| rule.run.id == id)?;
+        let mut stages = self.declaration.stages.iter();
+        let stage = stages.find(|s| s.name == rule.run.stage)?;
+        let mut declared = conditions(stage, rule.moment)
+            .iter()
+            .flat_map(|c| c.rules.iter().flatten());
+        declared
+            .find(|of| of.name == rule.run.action)
+            .map(as_action)
     }
 }
 
 pub fn pipeline_arn(scope: &Scope, name: &str) -> String {
     scope.arn("codepipeline", name)
+}
+
+/// A stage's conditions of a moment.
+pub fn conditions(stage: &api::StageDeclaration, moment: Moment) -> &[api::Condition] {
+    match moment {
+        Moment::BeforeEntry => stage.before_entry.as_ref().map(|c| &c.conditions[..]),
+        Moment::OnSuccess => stage.on_success.as_ref().map(|c| &c.conditions[..]),
+        Moment::OnFailure => stage
+            .on_failure
+            .as_ref()
+            .and_then(|c| c.conditions.as_deref()),
+    }
+    .unwrap_or_default()
+}
+
+/// A rule as the action that asks it.
+pub fn as_action(rule: &api::RuleDeclaration) -> api::ActionDeclaration {
+    api::ActionDeclaration {
+        name: rule.name.clone(),
+        action_type_id: api::ActionTypeId {
+            category: rule.rule_type_id.category.clone(),
+            owner: rule
+                .rule_type_id
+                .owner
+                .clone()
+                .unwrap_or_else(|| "AWS".into()),
+            provider: rule.rule_type_id.provider.clone(),
+            version: rule
+                .rule_type_id
+                .version
+                .clone()
+                .unwrap_or_else(|| "1".into()),
+        },
+        configuration: rule.configuration.clone(),
+        commands: rule.commands.clone(),
+        input_artifacts: rule.input_artifacts.clone(),
+        role_arn: rule.role_arn.clone(),
+        region: rule.region.clone(),
+        timeout_in_minutes: rule.timeout_in_minutes,
+        ..Default::default()
+    }
+}
+
+/// `codepipeline/webhook/…/<name>`: whose call from outside starts a pipeline. The API writes it; a call that
+/// comes says when it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Without its secret.
+    pub definition: Json<api::WebhookDefinition>,
+    /// What of its address nobody can guess.
+    pub token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Sealed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_triggered: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
+}
+
+impl Resource for Webhook {
+    const KIND: &'static str = "codepipeline/webhook";
 }

@@ -44,6 +44,7 @@ pub fn execution(house: &House, pipeline: &Pipeline, start: Start) -> Execution 
         waits: true,
         stages: Vec::new(),
         actions: Vec::new(),
+        rules: Vec::new(),
         artifacts: BTreeMap::new(),
         revisions: Vec::new(),
         variables,

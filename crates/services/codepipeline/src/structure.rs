@@ -2,6 +2,8 @@
 //! (<https://docs.aws.amazon.com/codepipeline/latest/userguide/reference-pipeline-structure.html>), and what AWS
 //! adds to one. Pure.
 
+mod conditions;
+
 use crate::catalogue::{self, Known};
 use crate::error;
 use crate::model::{PARALLEL, QUEUED, SUPERSEDED};
@@ -69,8 +71,9 @@ pub fn check(given: &api::PipelineDeclaration, custom: &Custom) -> Result<(), Aw
                 stage.name
             )));
         }
-        conditions(stage, at)?;
+        let before = made.clone();
         actions(stage, given, custom, &mut made, &mut namespaces)?;
+        conditions::check(stage, at, given, (&before, &made))?;
     }
     Ok(())
 }
@@ -117,33 +120,6 @@ fn stores(given: &api::PipelineDeclaration) -> Result<(), AwsError> {
             "The pipeline must have an artifactStore or artifactStores",
         )),
     }
-}
-
-/// What is to be when a stage fails is served; rules that decide are not.
-fn conditions(stage: &api::StageDeclaration, at: usize) -> Result<(), AwsError> {
-    let has = |conditions: &[api::Condition]| !conditions.is_empty();
-    let entry = stage.before_entry.as_ref();
-    let success = stage.on_success.as_ref();
-    let failure = stage.on_failure.as_ref();
-    let any = entry.is_some_and(|c| has(&c.conditions))
-        || success.is_some_and(|c| has(&c.conditions))
-        || failure.is_some_and(|c| has(c.conditions.as_deref().unwrap_or_default()));
-    if any {
-        return Err(error::not_built("conditions and rules of stages:"));
-    }
-    if let Some(result) = failure.and_then(|f| f.result.as_deref()) {
-        match result {
-            "ROLLBACK" if at == 0 => {
-                return Err(error::stage_declaration(format!(
-                    "Stage '{}' cannot be rolled back: it is the source stage",
-                    stage.name
-                )));
-            }
-            "ROLLBACK" | "RETRY" | "FAIL" => {}
-            other => return Err(error::not_built(&format!("onFailure with result {other}:"))),
-        }
-    }
-    Ok(())
 }
 
 fn actions<'a>(
@@ -223,6 +199,7 @@ fn typed(
     if let Some(known) = catalogue::find(id) {
         counts(action, known.inputs, known.outputs)?;
         keys(action, known)?;
+        commands(action, known, given)?;
         if known.provider == "CodeBuild" && configured(action, "BatchEnabled") == Some("true") {
             return Err(error::not_built("CodeBuild actions with batches:"));
         }
@@ -253,15 +230,55 @@ fn typed(
             range(&of.output_artifact_details),
         )?;
     }
-    if action.commands.as_ref().is_some_and(|all| !all.is_empty()) {
-        return Err(error::not_built("commands of actions:"));
-    }
     if let (Some(region), Some(stores)) = (&action.region, &given.artifact_stores)
         && !stores.contains_key(region)
     {
         return Err(error::structure(format!(
             "The action {} is in region {region}, for which the pipeline has no artifact store",
             action.name
+        )));
+    }
+    Ok(())
+}
+
+/// Commands are for the provider of that name, and that one and pipelines that start others are for V2.
+fn commands(
+    action: &api::ActionDeclaration,
+    known: &Known,
+    given: &api::PipelineDeclaration,
+) -> Result<(), AwsError> {
+    let has = action.commands.as_ref().is_some_and(|all| !all.is_empty());
+    let takes = known.provider == "Commands";
+    if has != takes {
+        let what = if takes {
+            "requires"
+        } else {
+            "does not support"
+        };
+        return Err(error::action_declaration(format!(
+            "The action '{}' {what} commands",
+            action.name
+        )));
+    }
+    let says = action
+        .output_variables
+        .as_ref()
+        .is_some_and(|all| !all.is_empty());
+    let sets = action
+        .environment_variables
+        .as_ref()
+        .is_some_and(|all| !all.is_empty());
+    if !takes && (says || sets) {
+        return Err(error::action_declaration(format!(
+            "The action '{}' does not support outputVariables or environmentVariables",
+            action.name
+        )));
+    }
+    let is_new = takes || known.category == "Invoke";
+    if is_new && given.pipeline_type.as_deref() != Some("V2") {
+        return Err(error::action_declaration(format!(
+            "The action '{}' of the provider {} is only supported for pipelines of type V2",
+            action.name, known.provider
         )));
     }
     Ok(())
@@ -308,6 +325,9 @@ fn keys(action: &api::ActionDeclaration, known: &Known) -> Result<(), AwsError> 
             )));
         }
     }
+    if known.provider == "CloudFormation" {
+        stack(action)?;
+    }
     if known.provider == "CodeBuild"
         && action.input_artifacts.as_ref().map_or(0, Vec::len) > 1
         && !given.contains_key("PrimarySource")
@@ -318,6 +338,30 @@ fn keys(action: &api::ActionDeclaration, known: &Known) -> Result<(), AwsError> 
         )));
     }
     Ok(())
+}
+
+/// What each of CloudFormation's modes cannot be without.
+fn stack(action: &api::ActionDeclaration) -> Result<(), AwsError> {
+    let needed: &[&str] = match configured(action, "ActionMode").unwrap_or_default() {
+        "CREATE_UPDATE" | "REPLACE_ON_FAILURE" => &["TemplatePath"],
+        "DELETE_ONLY" => &[],
+        "CHANGE_SET_REPLACE" => &["ChangeSetName", "TemplatePath"],
+        "CHANGE_SET_EXECUTE" => &["ChangeSetName"],
+        other => {
+            return Err(error::action_declaration(format!(
+                "Action configuration for action '{}' contains an unknown ActionMode '{other}'",
+                action.name
+            )));
+        }
+    };
+    let missing = |key: &&&str| configured(action, key).is_none_or(str::is_empty);
+    match needed.iter().find(missing) {
+        None => Ok(()),
+        Some(key) => Err(error::action_declaration(format!(
+            "Action configuration for action '{}' is missing required configuration '{key}'",
+            action.name
+        ))),
+    }
 }
 
 pub fn configured<'a>(action: &'a api::ActionDeclaration, key: &str) -> Option<&'a str> {

@@ -9,7 +9,9 @@ use super::guard::Refused;
 use super::{Gateway, Peer, Reset};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
+use neargate_codepipeline::webhook;
 use neargate_service::door::Body;
 use serde_json::{Value, json};
 
@@ -79,7 +81,21 @@ pub(super) async fn internal(
     if let Some(rest) = parts.uri.path().strip_prefix(neargate_ses::identity::LINKS) {
         return peer.last(verify(gateway, &parts, rest).await);
     }
+    if parts.uri.path() == webhook::PATH {
+        let status = webhook(gateway, &parts, incoming).await;
+        return peer.last(answer(status, &json!({ "status": status.as_u16() })));
+    }
     pages::serve(gateway, peer, parts, incoming).await
+}
+
+/// Somebody calls the address of a webhook of CodePipeline's.
+async fn webhook(gateway: &Gateway, parts: &Parts, incoming: Incoming) -> StatusCode {
+    let body = Limited::new(incoming, webhook::MOST_BYTES).collect();
+    match tokio::time::timeout(gateway.patience, body).await {
+        Ok(Ok(body)) => webhook::trigger(gateway.house(), parts, &body.to_bytes()).await,
+        Ok(Err(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => StatusCode::REQUEST_TIMEOUT,
+    }
 }
 
 /// Somebody follows the link in a mail, which is proof enough.

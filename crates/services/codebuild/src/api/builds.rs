@@ -6,7 +6,7 @@ use crate::model::{Build, Project, Stage, build_arn, project_arn};
 use crate::{CodeBuild, error};
 use neargate_api_codebuild as api;
 use neargate_base::Arn;
-use neargate_service::{AwsError, Ctx, Scope, db};
+use neargate_service::{AwsError, Ctx, Scope, db, managed};
 use std::sync::Arc;
 
 /// The id that a caller's id or ARN means.
@@ -111,7 +111,8 @@ pub async fn list_builds(
     input: api::ListBuildsInput,
 ) -> Result<api::ListBuildsOutput, AwsError> {
     let all = cx.db().list::<Build>(&cx.scope).await?;
-    let all = all.into_iter().map(|b| b.value).collect();
+    let all = all.into_iter().map(|b| b.value);
+    let all = all.filter(|b| !managed::is_managed(b.project())).collect();
     let order = input.sort_order.as_deref();
     let (ids, next_token) = ids(all, input.next_token.as_deref(), order)?;
     Ok(api::ListBuildsOutput {

@@ -7,7 +7,7 @@ use crate::plan::phases::{self, IN_PROGRESS, QUEUED, SUBMITTED};
 use crate::{CodeBuild, error, events};
 use neargate_api_codebuild as api;
 use neargate_service::identity::Kind;
-use neargate_service::{AwsError, Committed, Ctx, db};
+use neargate_service::{AwsError, Committed, Ctx, db, managed};
 use neargate_wire::json::Json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,9 @@ fn refuse_unbuilt(input: &api::StartBuildInput) -> Result<(), AwsError> {
 async fn start(cx: &Ctx, input: api::StartBuildInput) -> Result<api::Build, AwsError> {
     refuse_unbuilt(&input)?;
     let name = name_of(&cx.scope, &input.project_name);
+    if managed::is_managed(&name) && managed::may_make(cx, &name) {
+        return for_service(cx, &name, &input).await;
+    }
     loop {
         let stored = cx.db().get::<Project>(&cx.scope, &name).await?;
         let project = stored.ok_or_else(|| error::no_project(&project_arn(&cx.scope, &name)))?;
@@ -98,6 +101,41 @@ async fn start(cx: &Ctx, input: api::StartBuildInput) -> Result<api::Build, AwsE
             return Ok(made.shown.0);
         }
     }
+}
+
+/// A build that a service asks for, for a customer who has no project: the call says all of it. Its project is
+/// nowhere, and lists and events leave it out.
+async fn for_service(
+    cx: &Ctx,
+    name: &str,
+    input: &api::StartBuildInput,
+) -> Result<api::Build, AwsError> {
+    if let Some(again) = earlier(cx, &builds_of(cx, name).await?, input)? {
+        return Ok(again);
+    }
+    let project = Project {
+        shown: Json(api::Project {
+            name: Some(name.to_owned()),
+            source: Some(api::ProjectSource {
+                r#type: "NO_SOURCE".to_owned(),
+                ..Default::default()
+            }),
+            artifacts: Some(api::ProjectArtifacts {
+                r#type: "NO_ARTIFACTS".to_owned(),
+                ..Default::default()
+            }),
+            environment: Some(api::ProjectEnvironment::default()),
+            timeout_in_minutes: Some(60),
+            queued_timeout_in_minutes: Some(480),
+            ..Default::default()
+        }),
+        builds: 1,
+    };
+    let made = build(cx, &project, input)?;
+    let key = db::key::<Build>(&cx.scope, made.id());
+    // Its id is new.
+    let _ = cx.db().tx().create(key, &made).commit().await?;
+    Ok(made.shown.0)
 }
 
 /// The build that the call's token has begun already.

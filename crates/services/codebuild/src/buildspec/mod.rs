@@ -59,6 +59,15 @@ pub struct ReportFiles {
     pub format: String,
 }
 
+/// What is kept from one build for the next.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cache {
+    /// Paths with wildcards, of the container or of the source.
+    pub paths: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Buildspec {
     pub version: Version,
@@ -75,6 +84,7 @@ pub struct Buildspec {
     pub post_build: Phase,
     pub artifacts: Option<Files>,
     pub secondary_artifacts: Vec<(String, Files)>,
+    pub cache: Cache,
     /// By the name or the ARN of their group.
     pub reports: Vec<(String, ReportFiles)>,
     /// What it asks for that is not built here: told in the build's log.
@@ -140,7 +150,8 @@ pub fn parse(text: &str) -> Result<Buildspec, String> {
             _ => Err(format!("report {name} is no mapping")),
         })
         .collect();
-    let unserved = [("batch", "batch"), ("proxy", "proxy"), ("cache", "cache")];
+    let cache = map_of(&root, "cache")?;
+    let unserved = [("batch", "batch"), ("proxy", "proxy")];
     let unserved = unserved
         .iter()
         .filter(|(key, _)| root.get(*key).is_some_and(|v| !v.is_null()));
@@ -161,6 +172,11 @@ pub fn parse(text: &str) -> Result<Buildspec, String> {
             false => Some(files_of(&artifacts)?),
         },
         secondary_artifacts: secondary?,
+        cache: Cache {
+            paths: list_of(&cache, "paths")?,
+            // One with variables or `codebuild-hash-files` is not worked out here, and means the usual one.
+            key: text_of(&cache, "key")?.filter(|key| is_plain(key)),
+        },
         reports: reports?,
         unserved: unserved.map(|(_, name)| *name).collect(),
     })
@@ -239,6 +255,11 @@ fn files_of(map: &Map<String, Value>) -> Result<Files, String> {
         exclude_paths: list_of(map, "exclude-paths")?,
         enable_symlinks: truth("enable-symlinks")?,
     })
+}
+
+fn is_plain(key: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !key.is_empty() && key.len() <= 128 && key.chars().all(plain)
 }
 
 fn truthy(text: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::artifacts::{self, Unmade};
 use super::container::{self, Failed};
-use super::{follow, logs, reports, source, task, variables};
+use super::{cache, follow, logs, reports, source, task, variables};
 use crate::archive::{Content, tarred};
 use crate::buildspec;
 use crate::events;
@@ -297,6 +297,17 @@ impl Driver {
             Ok(packed) => Bytes::from(packed),
             Err(why) => return self.fail(build, "CLIENT_ERROR", &why).await,
         };
+        if let Some(told) =
+            cache::restore(&self.house, &self.scope, build, &place, &spec.cache).await
+        {
+            logs::put(
+                &self.house,
+                &self.scope,
+                build,
+                &format!("[Container] {told}"),
+            )
+            .await?;
+        }
         // A driver before this one may have done it: what runs is not begun again.
         let length = packed.len();
         let unpack = format!(
@@ -326,6 +337,7 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
             secondary: spec.secondary_artifacts.clone(),
             exported: exported.take(MOST_EXPORTED).cloned().collect(),
             reports: spec.reports.clone(),
+            cache: (!spec.cache.paths.is_empty()).then(|| spec.cache.clone()),
         };
         self.note(build, &spec).await?;
         self.change(build, |b| {
@@ -491,6 +503,13 @@ head -c {length} | tar -C / -xf - >{RUN}/tar-said 2>&1 || exit 93
             .await
             .map_err(Unmade::NotNow)?;
         let made = artifacts::upload(house, scope, build, place).await?;
+        let cache = build.kept.as_ref().and_then(|kept| kept.cache.as_ref());
+        if let Some(cache) = cache.filter(|_| phases::all_well(&build.shown))
+            && let Some(told) = cache::keep(house, scope, build, place, cache).await
+        {
+            let told = logs::put(house, scope, build, &format!("[Container] {told}")).await;
+            told.map_err(Unmade::NotNow)?;
+        }
         Ok((made, arns))
     }
 

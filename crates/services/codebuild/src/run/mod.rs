@@ -5,6 +5,7 @@
 //! the source in, follows what the script tells, takes artifacts out and has the task end.
 
 mod artifacts;
+mod cache;
 mod container;
 mod drive;
 mod follow;

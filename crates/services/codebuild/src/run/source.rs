@@ -229,6 +229,21 @@ impl Fetcher<'_> {
     ) -> Result<(Vec<Entry>, Option<String>), Unread> {
         let repository = location.trim_end_matches('/');
         let repository = repository.rsplit('/').next().unwrap_or_default().to_owned();
+        let arn = self.scope.arn("codecommit", repository.clone());
+        let may = Caller::may(
+            self.house,
+            self.scope,
+            self.role,
+            "codecommit:GitPull",
+            &arn,
+        )
+        .await;
+        may.map_err(|denied| {
+            Unread::Never(format!(
+                "authorization failed for primary source: {}",
+                denied.sentence
+            ))
+        })?;
         let version = version.filter(|v| !v.is_empty());
         let version = version.map(|v| v.trim_start_matches("refs/heads/").to_owned());
         let mut commit = match version {
@@ -292,12 +307,22 @@ impl Fetcher<'_> {
         Ok((entries, resolved))
     }
 
+    /// AWS clones with git: the role needs `codecommit:GitPull`, and none of the operations that are called here.
     async fn ask(&self, operation: &str, input: Value) -> Result<Value, Unread> {
-        let by = By::Role(self.role);
+        let own = service_role(self.scope);
+        let by = By::Role(&own);
         let to = ("codecommit", operation);
         let asked = Caller::call_by_name(self.house, self.scope, by, to, input).await;
         asked.map_err(|e| refused(e, |e| format!("{operation}: {}: {}", e.code, e.message)))
     }
+}
+
+/// The service's own role.
+fn service_role(scope: &Scope) -> String {
+    format!(
+        "arn:aws:iam::{}:role/aws-service-role/codebuild.amazonaws.com/AWSServiceRoleForCodeBuild",
+        scope.account
+    )
 }
 
 fn decoded(content: &Value) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ pub mod comments;
 pub mod commits;
 pub mod differences;
 pub mod files;
+pub mod hunks;
 pub mod merges;
 mod merging;
 pub mod pull_merges;

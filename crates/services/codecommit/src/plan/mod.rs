@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod edit;
+pub mod hunks;
 pub mod merge;
 
 use bytes::Bytes;

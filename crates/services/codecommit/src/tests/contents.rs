@@ -338,6 +338,27 @@ async fn branches_are_merged_by_files_and_by_lines() {
         .unwrap();
     let by_hand = bench.three_way(by_lines.clone()).await.unwrap_err();
     assert_eq!(by_hand.code, "ManualMergeRequiredException");
+    let described = api::DescribeMergeConflictsInput {
+        repository_name: "app".into(),
+        source_commit_specifier: "side".into(),
+        destination_commit_specifier: "main".into(),
+        merge_option: "THREE_WAY_MERGE".into(),
+        file_path: "text".into(),
+        ..Default::default()
+    };
+    let got = call(
+        &*bench.table,
+        bench.cx(),
+        ops::DescribeMergeConflicts,
+        described,
+    )
+    .await
+    .unwrap();
+    let hunks = got.merge_hunks.unwrap();
+    let source = hunks[0].source.clone().unwrap();
+    assert_eq!((hunks.len(), source.start_line), (1, Some(1)));
+    // "side\n" as it travels.
+    assert_eq!(source.hunk_content.as_deref(), Some("c2lkZQo="));
     let resolved = api::MergeBranchesByThreeWayInput {
         conflict_resolution_strategy: Some("AUTOMERGE".into()),
         conflict_resolution: Some(api::ConflictResolution {

@@ -4,24 +4,66 @@ use super::{configs, deployment, group};
 use crate::controller::{self, new_id};
 use crate::model::{Deployment, Side, Stage, Status};
 use crate::{CodeDeploy, appspec, error};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use neargate_api_codedeploy as api;
+use neargate_service::caller::By;
 use neargate_service::page;
-use neargate_service::{AwsError, Committed, Ctx, db};
+use neargate_service::{AwsError, Caller, Committed, Ctx, db};
 use neargate_wire::json::Json;
+use serde_json::json;
 use std::sync::Arc;
 
-/// The text of a revision.
-fn text(revision: &api::RevisionLocation) -> Result<&str, AwsError> {
+/// The largest object that is read.
+const MOST_BYTES: u64 = 256 << 10;
+
+/// The text of a revision, which the group's role reads where it is an object.
+async fn text(cx: &Ctx, revision: &api::RevisionLocation, role: &str) -> Result<String, AwsError> {
     let content = match revision.revision_type.as_deref() {
         Some("AppSpecContent") => revision
             .app_spec_content
             .as_ref()
-            .and_then(|c| c.content.as_deref()),
-        Some("String") => revision.string.as_ref().and_then(|s| s.content.as_deref()),
+            .and_then(|c| c.content.clone()),
+        Some("String") => revision.string.as_ref().and_then(|s| s.content.clone()),
+        Some("S3") => match &revision.s3_location {
+            Some(location) => Some(object(cx, location, role).await?),
+            None => None,
+        },
         Some(other) => return Err(error::not_built(&format!("revisions of type {other}:"))),
         None => None,
     };
     content.ok_or_else(|| error::named("RevisionRequired", "The revision has no AppSpec content"))
+}
+
+async fn object(cx: &Ctx, at: &api::S3Location, role: &str) -> Result<String, AwsError> {
+    let invalid = |why: String| error::named("InvalidRevision", why);
+    if !matches!(at.bundle_type.as_deref(), Some("YAML" | "JSON")) {
+        return Err(invalid(
+            "For ECS deployments, the bundle type of a revision in Amazon S3 must be YAML or JSON"
+                .into(),
+        ));
+    }
+    let input = json!({
+        "Bucket": at.bucket,
+        "Key": at.key,
+        "VersionId": at.version,
+        "IfMatch": at.e_tag,
+        "Range": format!("bytes=0-{MOST_BYTES}"),
+    });
+    let named = ("s3", "GetObject");
+    let found = Caller::call_by_name(&cx.house, &cx.scope, By::Role(role), named, input).await;
+    let found = found.map_err(|why| match why.status {
+        500.. => why,
+        _ => invalid(format!(
+            "The revision cannot be read: {} ({})",
+            why.message, why.code
+        )),
+    })?;
+    let body = found["Body"].as_str().unwrap_or_default();
+    let bytes = STANDARD
+        .decode(body)
+        .unwrap_or_else(|_| body.as_bytes().to_vec());
+    String::from_utf8(bytes).map_err(|_| invalid("The AppSpec file is not UTF-8".into()))
 }
 
 pub async fn create_deployment(
@@ -44,7 +86,8 @@ pub async fn create_deployment(
             .or(there.info.target_revision.clone());
         let revision = revision
             .ok_or_else(|| error::named("RevisionRequired", "The revision was not specified"))?;
-        let spec = appspec::read(text(&revision)?);
+        let role = there.info.service_role_arn.clone().unwrap_or_default();
+        let spec = appspec::read(&text(&cx, &revision, &role).await?);
         let spec = spec.map_err(|why| error::named("InvalidRevision", why))?;
         super::groups::is_idle(&cx, &there).await?;
         let of_group = there.info.deployment_config_name.clone();

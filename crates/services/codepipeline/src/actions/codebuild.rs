@@ -16,25 +16,46 @@ pub async fn step(work: &Work<'_>) -> Result<Step, Ended> {
 }
 
 async fn start(work: &Work<'_>) -> Result<Step, Ended> {
+    let mut input = json!({
+        "projectName": work.required("ProjectName"),
+        "environmentVariablesOverride": variables(work)?,
+        "idempotencyToken": work.run.id,
+    });
+    places(work, &mut input)?;
+    let started = work.call(("codebuild", "StartBuild"), input).await?;
+    let id = started["build"]["id"].as_str().unwrap_or_default();
+    Ok(Step::Progress(Progress::of(BUILD, id).external(id)))
+}
+
+/// Says where the build's sources are and where its artifacts go.
+pub fn places(work: &Work<'_>, input: &mut Value) -> Result<(), Ended> {
     let inputs = work.declared.input_artifacts.as_deref().unwrap_or_default();
     let first = inputs.first().map(|input| input.name.as_str());
     let primary = work.configured("PrimarySource").or(first);
     let location = |place: &Place| format!("{}/{}", place.bucket, place.key);
-    let source = primary.and_then(|name| work.run.inputs.get(name));
-    let source = source.ok_or_else(|| {
-        failed(
-            "ConfigurationError",
-            "The primary source is none of the action's input artifacts",
-        )
-    })?;
-    let mut secondary = work.run.inputs.iter();
-    let secondary: Vec<Value> = secondary
-        .by_ref()
+    match primary {
+        Some(name) => {
+            let source = work.run.inputs.get(name).ok_or_else(|| {
+                failed(
+                    "ConfigurationError",
+                    "The primary source is none of the action's input artifacts",
+                )
+            })?;
+            input["sourceTypeOverride"] = json!("S3");
+            input["sourceLocationOverride"] = json!(location(source));
+        }
+        None => input["sourceTypeOverride"] = json!("NO_SOURCE"),
+    }
+    let secondary: Vec<Value> = work
+        .run
+        .inputs
+        .iter()
         .filter(|(name, _)| Some(name.as_str()) != primary)
         .map(|(name, place)| {
             json!({ "type": "S3", "location": location(place), "sourceIdentifier": name })
         })
         .collect();
+    input["secondarySourcesOverride"] = json!(secondary);
     let (encryption, _) = artifacts::encryption(work);
     let artifact = |(name, place): (&String, &Place)| {
         json!({
@@ -50,14 +71,6 @@ async fn start(work: &Work<'_>) -> Result<Step, Ended> {
         })
     };
     let outputs: Vec<Value> = work.run.outputs.iter().map(artifact).collect();
-    let mut input = json!({
-        "projectName": work.required("ProjectName"),
-        "sourceTypeOverride": "S3",
-        "sourceLocationOverride": location(source),
-        "secondarySourcesOverride": secondary,
-        "environmentVariablesOverride": variables(work)?,
-        "idempotencyToken": work.run.id,
-    });
     // With one output it is the build's own; with more each has its identifier.
     match outputs.as_slice() {
         [] => input["artifactsOverride"] = json!({ "type": "NO_ARTIFACTS" }),
@@ -73,9 +86,7 @@ async fn start(work: &Work<'_>) -> Result<Step, Ended> {
             input["secondaryArtifactsOverride"] = json!(many);
         }
     }
-    let started = work.call(("codebuild", "StartBuild"), input).await?;
-    let id = started["build"]["id"].as_str().unwrap_or_default();
-    Ok(Step::Progress(Progress::of(BUILD, id).external(id)))
+    Ok(())
 }
 
 /// Those of the action, beside what tells a build of its pipeline.
@@ -101,7 +112,11 @@ async fn follow(work: &Work<'_>, id: &str) -> Result<Step, Ended> {
     let found = work
         .call(("codebuild", "BatchGetBuilds"), json!({ "ids": [id] }))
         .await?;
-    let build = &found["builds"][0];
+    came_to(id, &found["builds"][0])
+}
+
+/// What a build came to.
+pub fn came_to(id: &str, build: &Value) -> Result<Step, Ended> {
     match build["buildStatus"].as_str() {
         Some("IN_PROGRESS") => Ok(Step::Wait),
         Some("SUCCEEDED") => {

@@ -92,12 +92,30 @@ async fn tree(
     repository: &str,
     commit: &str,
 ) -> Result<Vec<(String, Vec<u8>)>, Ended> {
+    // AWS has CodeCommit upload the archive, which is a right of its own; the files are read by the service.
+    let arn = work.scope.arn("codecommit", repository);
+    let action = "codecommit:UploadArchive";
+    let may = Caller::may(work.house, &work.scope, work.role, action, &arn).await;
+    may.map_err(|denied| {
+        failed(
+            "PermissionError",
+            format!(
+                "The provided role does not have sufficient permissions. Underlying error: {} (AccessDenied)",
+                denied.sentence
+            ),
+        )
+    })?;
+    let own = work.own_role();
+    let call = async |operation: &'static str, input: Value| {
+        let named = ("codecommit", operation);
+        Caller::call_by_name(work.house, &work.scope, By::Role(&own), named, input).await
+    };
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     let mut bytes = 0;
     let mut folders = vec!["/".to_owned()];
     while let Some(folder) = folders.pop() {
         let named = json!({ "repositoryName": repository, "commitSpecifier": commit, "folderPath": folder });
-        let found = work.call(("codecommit", "GetFolder"), named).await?;
+        let found = call("GetFolder", named).await?;
         for sub in found["subFolders"].as_array().into_iter().flatten() {
             folders.extend(sub["absolutePath"].as_str().map(str::to_owned));
         }
@@ -106,7 +124,7 @@ async fn tree(
                 continue;
             };
             let named = json!({ "repositoryName": repository, "commitSpecifier": commit, "filePath": path });
-            let input = work.call(("codecommit", "GetFile"), named).await?;
+            let input = call("GetFile", named).await?;
             let content = input["fileContent"].as_str().unwrap_or_default();
             let content = base64(content)?;
             bytes += content.len();

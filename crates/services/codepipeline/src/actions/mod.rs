@@ -5,15 +5,20 @@
 
 mod approval;
 mod artifacts;
+mod cloudformation;
 mod codebuild;
 mod codecommit;
 mod codedeploy;
+mod commands;
 mod ecr;
 mod ecs;
+mod invoke;
 mod objects;
+mod rules;
 mod s3;
 
 pub use codecommit::head as commit_of;
+pub use rules::window;
 pub use s3::version as version_of;
 
 use crate::model::{ActionRun, Execution, Revision};
@@ -131,6 +136,14 @@ impl Work<'_> {
         Caller::call_by_name(self.house, &self.scope, By::Role(self.role), named, input).await
     }
 
+    /// CodePipeline's own role, in whose name it does what AWS does without a right of the customer's.
+    pub fn own_role(&self) -> String {
+        format!(
+            "arn:aws:iam::{}:role/aws-service-role/codepipeline.amazonaws.com/AWSServiceRoleForCodePipeline",
+            self.scope.account
+        )
+    }
+
     pub fn configured(&self, key: &str) -> Option<&str> {
         let found = self.run.configuration.get(key);
         found.map(String::as_str).filter(|text| !text.is_empty())
@@ -188,6 +201,12 @@ pub async fn step(work: &Work<'_>) -> Result<Step, AwsError> {
         ("AWS", "Deploy", "ECS") => ecs::step(work).await,
         ("AWS", "Deploy", "CodeDeployToECS") => codedeploy::step(work).await,
         ("AWS", "Deploy", "S3") => s3::deploy(work).await,
+        ("AWS", "Deploy", "CloudFormation") => cloudformation::step(work).await,
+        ("AWS", "Invoke", "CodePipeline") => invoke::step(work).await,
+        ("AWS", _, "Commands") => commands::step(work).await,
+        ("AWS", "Rule", "DeploymentWindow") => rules::deployment_window(work),
+        ("AWS", "Rule", "VariableCheck") => rules::variable_check(work),
+        ("AWS", "Rule", "CloudWatchAlarm") => rules::alarm(work).await,
         ("AWS", "Approval", _) => approval::step(work).await,
         // A worker of the customer's does it.
         _ => Ok(Step::Wait),

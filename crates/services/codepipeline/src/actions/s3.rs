@@ -132,7 +132,8 @@ pub async fn deploy(work: &Work<'_>) -> Result<Step, Ended> {
     let place = work.run.inputs.values().next();
     let place = place.ok_or_else(|| failed("ConfigurationError", "The action has no input"))?;
     let extracts = work.configured("Extract") == Some("true");
-    let key = work.configured("ObjectKey");
+    let key = work.configured("ObjectKey").map(|key| filled(work, key));
+    let key = key.as_deref();
     let files = if extracts {
         let prefix = key.map(|key| format!("{}/", key.trim_end_matches('/')));
         let prefix = prefix.unwrap_or_default();
@@ -154,6 +155,7 @@ pub async fn deploy(work: &Work<'_>) -> Result<Step, Ended> {
         let kms = work.configured("KMSEncryptionKeyARN");
         let input = s3::PutObjectInput {
             bucket: work.required("BucketName").to_owned(),
+            content_type: mime_guess::from_path(&key).first_raw().map(str::to_owned),
             key,
             body: Some(bytes.into()),
             acl: work.configured("CannedACL").map(str::to_owned),
@@ -168,4 +170,16 @@ pub async fn deploy(work: &Work<'_>) -> Result<Step, Ended> {
         summary: Some("Deployment Succeeded".into()),
         ..Done::default()
     }))
+}
+
+/// `{datetime}` and `{uuid}` in a key: the same each time the step is made.
+fn filled(work: &Work<'_>, key: &str) -> String {
+    let at = work.run.started_at.rfc3339();
+    let at = at
+        .get(..19)
+        .unwrap_or(&at)
+        .replace('T', "_")
+        .replace(':', "-");
+    key.replace("{datetime}", &at)
+        .replace("{uuid}", &work.run.id)
 }

@@ -70,14 +70,14 @@ fn shown(execution: &Execution, run: &ActionRun) -> api::ActionExecutionDetail {
                 external_execution_summary: run.summary.clone(),
                 external_execution_url: run.external_url.clone(),
                 error_details: state::details(run),
-                log_stream_arn: None,
+                log_stream_arn: run.progress.get("log").cloned(),
             }),
             output_variables: Some(run.variables.clone()),
         }),
     }
 }
 
-fn artifacts(places: &BTreeMap<String, Place>) -> Vec<api::ArtifactDetail> {
+pub fn artifacts(places: &BTreeMap<String, Place>) -> Vec<api::ArtifactDetail> {
     let shown = |(name, place): (&String, &Place)| api::ArtifactDetail {
         name: Some(name.clone()),
         s3location: Some(api::S3Location {

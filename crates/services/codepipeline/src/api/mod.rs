@@ -3,11 +3,15 @@
 pub mod executions;
 pub mod history;
 pub mod jobs;
+pub mod partners;
 pub mod pipelines;
+pub mod revisions;
+pub mod rules;
 pub mod stages;
 pub mod state;
 pub mod tags;
 pub mod types;
+pub mod webhooks;
 
 use crate::error;
 use crate::model::{Execution, Pipeline};

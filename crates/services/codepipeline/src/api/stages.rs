@@ -9,7 +9,10 @@ use neargate_api_codepipeline as api;
 use neargate_service::{AwsError, Committed, Ctx, Stored};
 use std::sync::Arc;
 
-fn declared<'a>(pipeline: &'a Pipeline, name: &str) -> Result<&'a api::StageDeclaration, AwsError> {
+pub fn declared<'a>(
+    pipeline: &'a Pipeline,
+    name: &str,
+) -> Result<&'a api::StageDeclaration, AwsError> {
     let declaration = &pipeline.declaration;
     let found = declaration.stages.iter().find(|stage| stage.name == name);
     found.ok_or_else(|| error::stage_not_found(&declaration.name, name))
@@ -120,7 +123,7 @@ pub async fn retry_stage_execution(
 }
 
 /// No later execution may have come to the stage, and none may be in it.
-async fn latest(
+pub async fn latest(
     cx: &Ctx,
     pipeline: &str,
     stage: &str,

@@ -3,7 +3,8 @@
 use super::pipeline;
 use crate::CodePipeline;
 use crate::controller::executions;
-use crate::model::{ActionRun, ActionStatus, Execution, Pipeline};
+use crate::model::{ActionRun, ActionStatus, Execution, Moment, Pipeline, StageRun, conditions};
+use crate::plan::conditions::found;
 use neargate_api_codepipeline as api;
 use neargate_service::{AwsError, Ctx};
 use std::sync::Arc;
@@ -84,8 +85,74 @@ fn of_stage(
             manual_stage_retry_attempt: number(by_hand).filter(|n| *n > 0),
             latest_retry_trigger: None,
         }),
-        ..Default::default()
+        before_entry_condition_state: told_conditions(latest, stage, Moment::BeforeEntry),
+        on_success_condition_state: told_conditions(latest, stage, Moment::OnSuccess),
+        on_failure_condition_state: told_conditions(latest, stage, Moment::OnFailure),
     }
+}
+
+/// A stage's conditions of a moment in its newest execution; `None` where it has none.
+fn told_conditions(
+    latest: Option<(&Execution, &StageRun)>,
+    stage: &api::StageDeclaration,
+    moment: Moment,
+) -> Option<api::StageConditionState> {
+    let declared = conditions(stage, moment);
+    if declared.is_empty() {
+        return None;
+    }
+    let overridden = latest.is_some_and(|(_, run)| run.overridden.contains(&moment));
+    let mut all = Vec::new();
+    let mut worst = None;
+    for condition in declared {
+        let mut rules = Vec::new();
+        let mut statuses = Vec::new();
+        let mut changed = None;
+        for rule in condition.rules.iter().flatten() {
+            let run = latest.and_then(|(e, _)| found(e, &stage.name, moment, &rule.name));
+            statuses.extend(run.map(|run| run.status));
+            changed = changed.max(run.map(|run| run.updated_at));
+            rules.push(api::RuleState {
+                rule_name: Some(rule.name.clone()),
+                latest_execution: run.map(|run| api::RuleExecution {
+                    rule_execution_id: Some(run.id.clone()),
+                    status: Some(run.status.name().into()),
+                    summary: run.summary.clone(),
+                    last_status_change: Some(run.updated_at),
+                    last_updated_by: run.updated_by.clone(),
+                    external_execution_id: run.external_id.clone(),
+                    external_execution_url: run.external_url.clone(),
+                    error_details: details(run),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            });
+        }
+        let status = match () {
+            () if statuses.is_empty() => None,
+            () if overridden => Some("Overridden"),
+            () if statuses.contains(&ActionStatus::Failed) => Some("Failed"),
+            () if statuses.contains(&ActionStatus::Abandoned) => Some("Abandoned"),
+            () if statuses.contains(&ActionStatus::InProgress) => Some("InProgress"),
+            () => Some("Succeeded"),
+        };
+        worst = worst.or(status);
+        all.push(api::ConditionState {
+            latest_execution: status.map(|status| api::ConditionExecution {
+                status: Some(status.into()),
+                last_status_change: changed,
+                ..Default::default()
+            }),
+            rule_states: Some(rules),
+        });
+    }
+    Some(api::StageConditionState {
+        latest_execution: worst.map(|status| api::StageConditionsExecution {
+            status: Some(status.into()),
+            ..Default::default()
+        }),
+        condition_states: Some(all),
+    })
 }
 
 /// An action that the stage's newest execution has not come to shows what it came to before, as AWS does.
@@ -134,7 +201,7 @@ fn executed(run: &ActionRun) -> api::ActionExecution {
         external_execution_url: run.external_url.clone(),
         percent_complete: run.percent,
         error_details: details(run),
-        log_stream_arn: None,
+        log_stream_arn: run.progress.get("log").cloned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What comes next of a pipeline's executions. Pure: the controller writes what this decides in one transaction,
 //! and carries out the actions that it began.
 
+pub mod conditions;
 pub mod stage;
 pub mod tell;
 pub mod variables;
@@ -95,6 +96,7 @@ fn go_in(execution: &mut Execution, now: Timestamp) {
         status: Status::InProgress,
         entered_at: now,
         retries: (0, 0),
+        overridden: Default::default(),
     };
     match execution.stage_run_mut(&name) {
         Some(there) => *there = run,

@@ -1,8 +1,9 @@
 //! An execution within a stage: which actions begin, and what the stage comes to. Pure.
 
+use super::conditions::{Verdict, verdict};
 use super::variables;
 use crate::catalogue;
-use crate::model::{ActionRun, ActionStatus, Execution, Place, Status};
+use crate::model::{ActionRun, ActionStatus, Execution, Moment, Place, Status};
 use neargate_api_codepipeline as api;
 use neargate_base::{Timestamp, uuid};
 use sha2::{Digest as _, Sha256};
@@ -19,14 +20,11 @@ pub fn work(execution: &mut Execution, now: Timestamp) -> Option<String> {
     }
     if let Some(stop) = execution.stop.clone() {
         if stop.abandon {
-            for run in &mut execution.actions {
-                if run.status == ActionStatus::InProgress {
-                    run.status = ActionStatus::Abandoned;
-                    run.updated_at = now;
-                }
+            for run in every(execution) {
+                abandon(run, now);
             }
         }
-        if execution.running().next().is_none() {
+        if execution.running().next().is_none() && execution.asking().next().is_none() {
             end_stopped(execution);
             return None;
         }
@@ -35,10 +33,28 @@ pub fn work(execution: &mut Execution, now: Timestamp) -> Option<String> {
         return None;
     }
     time_out(execution, now);
+    if execution.stop.is_some() && execution.running().next().is_none() {
+        // Rules are still being asked.
+        return None;
+    }
     let Some(stage) = execution.here().cloned() else {
         execution.status = Status::Succeeded;
         return None;
     };
+    if execution.stop.is_none() && execution.stage_run(&stage.name).is_some() {
+        match verdict(execution, &stage, Moment::BeforeEntry, now) {
+            Verdict::Waits => return None,
+            Verdict::Met => {}
+            Verdict::Result(result) if result == "SKIP" => {
+                leave(execution, &stage.name, Status::Skipped);
+                return None;
+            }
+            Verdict::Result(_) => {
+                end_failed(execution, &stage.name);
+                return None;
+            }
+        }
+    }
     let mut orders: Vec<i32> = stage
         .actions
         .iter()
@@ -52,7 +68,8 @@ pub fn work(execution: &mut Execution, now: Timestamp) -> Option<String> {
         if execution.stop.is_none() {
             for action in &group {
                 if execution.run(&stage.name, &action.name).is_none() {
-                    let run = begun(execution, &stage.name, action, now);
+                    let id = next_id(execution, &stage.name, &action.name);
+                    let run = begun(execution, &stage.name, action, id, now);
                     execution.actions.push(run);
                 }
             }
@@ -69,8 +86,20 @@ pub fn work(execution: &mut Execution, now: Timestamp) -> Option<String> {
             return fail(execution, &stage, now);
         }
     }
-    succeed(execution, &stage.name);
-    None
+    succeed(execution, &stage, now)
+}
+
+/// All that was begun, actions and rules.
+fn every(execution: &mut Execution) -> impl Iterator<Item = &mut ActionRun> {
+    let rules = execution.rules.iter_mut().map(|rule| &mut rule.run);
+    execution.actions.iter_mut().chain(rules)
+}
+
+fn abandon(run: &mut ActionRun, now: Timestamp) {
+    if run.status == ActionStatus::InProgress {
+        run.status = ActionStatus::Abandoned;
+        run.updated_at = now;
+    }
 }
 
 fn end_stopped(execution: &mut Execution) {
@@ -85,7 +114,7 @@ fn end_stopped(execution: &mut Execution) {
 }
 
 fn time_out(execution: &mut Execution, now: Timestamp) {
-    for run in &mut execution.actions {
+    for run in every(execution) {
         if run.status == ActionStatus::InProgress && run.expires_at <= now {
             run.status = ActionStatus::Failed;
             run.updated_at = now;
@@ -98,9 +127,29 @@ fn time_out(execution: &mut Execution, now: Timestamp) {
     }
 }
 
-fn succeed(execution: &mut Execution, stage: &str) {
+fn succeed(
+    execution: &mut Execution,
+    stage: &api::StageDeclaration,
+    now: Timestamp,
+) -> Option<String> {
+    if execution.stop.is_none() {
+        match verdict(execution, stage, Moment::OnSuccess, now) {
+            Verdict::Waits => return None,
+            Verdict::Met => {}
+            Verdict::Result(result) => {
+                end_failed(execution, &stage.name);
+                return rolled_back(execution, stage, &result);
+            }
+        }
+    }
+    leave(execution, &stage.name, Status::Succeeded);
+    None
+}
+
+/// The execution goes on behind the stage, or is over where that was the last one.
+fn leave(execution: &mut Execution, stage: &str, status: Status) {
     if let Some(run) = execution.stage_run_mut(stage) {
-        run.status = Status::Succeeded;
+        run.status = status;
     }
     let is_last = execution.stage + 1 >= execution.declaration.stages.len();
     if is_last || execution.rolls_back_to.is_some() {
@@ -111,15 +160,40 @@ fn succeed(execution: &mut Execution, stage: &str) {
     }
 }
 
+fn end_failed(execution: &mut Execution, stage: &str) {
+    if let Some(run) = execution.stage_run_mut(stage) {
+        run.status = Status::Failed;
+    }
+    execution.status = Status::Failed;
+}
+
+/// The stage, where the result is that it is rolled back. What rolls back is not rolled back.
+fn rolled_back(
+    execution: &Execution,
+    stage: &api::StageDeclaration,
+    result: &str,
+) -> Option<String> {
+    let rolls = result == "ROLLBACK" && execution.rolls_back_to.is_none();
+    rolls.then(|| stage.name.clone())
+}
+
 fn fail(
     execution: &mut Execution,
     stage: &api::StageDeclaration,
     now: Timestamp,
 ) -> Option<String> {
     let failure = stage.on_failure.as_ref();
-    let result = failure.and_then(|f| f.result.as_deref());
+    let declared = failure.and_then(|f| f.result.clone()).unwrap_or_default();
+    let result = match execution.stop {
+        Some(_) => declared,
+        None => match verdict(execution, stage, Moment::OnFailure, now) {
+            Verdict::Waits => return None,
+            Verdict::Met => declared,
+            Verdict::Result(result) => result,
+        },
+    };
     let retries = execution.stage_run(&stage.name).map(|run| run.retries);
-    if result == Some("RETRY") && retries.is_some_and(|(by_itself, _)| by_itself == 0) {
+    if result == "RETRY" && retries.is_some_and(|(by_itself, _)| by_itself == 0) {
         let mode = failure.and_then(|f| f.retry_configuration.as_ref());
         let mode = mode.and_then(|r| r.retry_mode.clone());
         again(
@@ -133,13 +207,12 @@ fn fail(
         }
         return None;
     }
-    if let Some(run) = execution.stage_run_mut(&stage.name) {
-        run.status = Status::Failed;
+    if result == "SKIP" {
+        leave(execution, &stage.name, Status::Skipped);
+        return None;
     }
-    execution.status = Status::Failed;
-    // What rolls back is not rolled back.
-    let rolls = result == Some("ROLLBACK") && execution.rolls_back_to.is_none();
-    rolls.then(|| stage.name.clone())
+    end_failed(execution, &stage.name);
+    rolled_back(execution, stage, &result)
 }
 
 /// Its actions are to be made again: all of them, or those that failed.
@@ -147,6 +220,14 @@ pub fn again(execution: &mut Execution, stage: &str, all: bool, now: Timestamp) 
     for run in &mut execution.actions {
         if run.stage == stage && (all || run.status != ActionStatus::Succeeded) {
             run.retired = true;
+        }
+    }
+    for rule in &mut execution.rules {
+        let settled = rule.moment == Moment::BeforeEntry
+            && rule.run.status == ActionStatus::Succeeded
+            && !all;
+        if rule.run.stage == stage && !settled {
+            rule.run.retired = true;
         }
     }
     execution.status = Status::InProgress;
@@ -159,16 +240,21 @@ pub fn again(execution: &mut Execution, stage: &str, all: bool, now: Timestamp) 
     }
 }
 
-/// The action's next attempt. One whose variables or inputs are not there has failed at once.
-fn begun(
+/// The id of the action's next attempt.
+fn next_id(execution: &Execution, stage: &str, action: &str) -> String {
+    let of = |run: &&ActionRun| run.stage == stage && run.action == action;
+    let attempt = execution.actions.iter().filter(of).count();
+    derived(&[&execution.id, stage, action, &attempt.to_string()])
+}
+
+/// An attempt of an action. One whose variables or inputs are not there has failed at once.
+pub fn begun(
     execution: &Execution,
     stage: &str,
     action: &api::ActionDeclaration,
+    id: String,
     now: Timestamp,
 ) -> ActionRun {
-    let of = |run: &&ActionRun| run.stage == stage && run.action == action.name;
-    let attempt = execution.actions.iter().filter(of).count();
-    let id = derived(&[&execution.id, stage, &action.name, &attempt.to_string()]);
     let mut run = ActionRun {
         expires_at: now + lasts(action),
         inputs: BTreeMap::new(),

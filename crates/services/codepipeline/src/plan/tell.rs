@@ -62,6 +62,7 @@ fn state(status: Status, resumed: bool) -> &'static str {
         Status::Superseded => "SUPERSEDED",
         Status::Failed => "FAILED",
         Status::Cancelled => "CANCELED",
+        Status::Skipped => "SKIPPED",
     }
 }
 

@@ -1,13 +1,15 @@
 //! Operations through their table, with the controller driven by hand, on a store in memory.
 
 mod approvals;
+mod conditions;
 mod deploys;
 mod modes;
 mod structures;
+mod webhooks;
 
 use crate::CodePipeline;
 use crate::controller::Pipelines;
-use crate::model::{CustomType, Execution, Job, Pipeline, Seen, Version};
+use crate::model::{CustomType, Execution, Job, Pipeline, Seen, Version, Webhook};
 use neargate_api_codepipeline::{self as api, ops};
 use neargate_service::controller::Controller;
 use neargate_service::golden::check;
@@ -294,4 +296,5 @@ fn stored_forms() {
     check::<CustomType>(dir);
     check::<Job>(dir);
     check::<Execution>(dir);
+    check::<Webhook>(dir);
 }

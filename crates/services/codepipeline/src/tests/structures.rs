@@ -116,6 +116,6 @@ async fn versions_are_kept_and_a_name_is_taken_once() {
         "400 PipelineNotFoundException Account '000000000000' does not have a pipeline with name 'p'"
     );
     let types = world.ask(ops::ListActionTypes, Default::default()).await;
-    assert_eq!(types.expect("listed").action_types.expect("some").len(), 11);
+    assert_eq!(types.expect("listed").action_types.expect("some").len(), 14);
     let _ = pipeline(vec![stage("s", Vec::new())]);
 }
