@@ -1,8 +1,11 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+use crate::backup::{Backup, Restore, Upgrade};
 use crate::client;
 use crate::commands::authority::Authority;
 use crate::commands::build::Build;
+use crate::commands::compose::Compose;
+use crate::commands::doctor::Doctor;
 use crate::commands::mail::Mail;
 use crate::commands::publish::{Publish, Unpublish};
 use crate::commands::{self, deploy::Deploy, events::Events, exec::Exec};
@@ -62,6 +65,11 @@ enum Command {
     Exec(Exec),
     Deploy(Deploy),
     Build(Build),
+    Compose(Compose),
+    Doctor(Doctor),
+    Backup(Backup),
+    Restore(Restore),
+    Upgrade(Upgrade),
     #[command(hide = true)]
     Builder(crate::builder::Serve),
     Instance(Instance),
@@ -130,6 +138,11 @@ pub fn run() -> ExitCode {
         Command::Exec(exec) => return command(exec.run()),
         Command::Deploy(deploy) => return command(deploy.run()),
         Command::Build(build) => return command(build.run()),
+        Command::Compose(compose) => return command(compose.run()),
+        Command::Doctor(doctor) => return command(doctor.run()),
+        Command::Backup(backup) => backup.run().map_err(failed),
+        Command::Restore(restore) => restore.run().map_err(failed),
+        Command::Upgrade(upgrade) => upgrade.run().map_err(failed),
         Command::Builder(serve) => crate::builder::main(serve).map_err(failed),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),

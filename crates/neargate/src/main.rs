@@ -5,6 +5,7 @@
 mod view;
 
 mod allocator;
+mod backup;
 mod builder;
 mod cli;
 mod client;
@@ -35,6 +36,7 @@ mod span;
 mod task_network;
 mod up;
 mod upstream;
+mod version;
 
 use std::process::ExitCode;
 

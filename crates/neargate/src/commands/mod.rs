@@ -2,7 +2,9 @@
 
 pub mod authority;
 pub mod build;
+pub mod compose;
 pub mod deploy;
+pub mod doctor;
 pub mod events;
 pub mod exec;
 pub mod instance;
@@ -14,6 +16,7 @@ pub mod services;
 pub mod spot;
 mod tasks;
 pub mod top;
+mod yaml;
 
 use crate::client::{ClientError, Code};
 use anyhow::Result;
