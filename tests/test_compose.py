@@ -1,11 +1,12 @@
 """`neargate compose`: a Compose file brought up, reached, changed and taken away."""
 
 import json
+import subprocess
 
 import pytest
 
 import images
-from neargate import free_port, wait_until
+from neargate import BINARY, free_port, wait_until
 from people import as_json, neargate
 from tasks import answer_of
 
@@ -118,5 +119,6 @@ def test_what_cannot_be_mapped_is_refused_by_name(shop):
         "a task has an interface of its own in the project's VPC",
     ]
     file.write_text("services:\n  app: {image: app, ports: ['8080:80']}\n")
-    template = json.loads(compose("config").stdout)
+    done = subprocess.run([BINARY, "compose", "config", "-f", str(file)], capture_output=True, text=True)
+    template = json.loads(done.stdout)
     assert template["Resources"]["ServiceApp"]["Type"] == "AWS::ECS::Service"

@@ -16,8 +16,9 @@ use crate::environment::{self, shell::Shell};
 use crate::people;
 use crate::running::Which;
 use crate::view::say_all;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use neargate_base::Region;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// ECS and Fargate on your own machines.
@@ -89,6 +90,13 @@ enum Command {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Print the completions of a shell: neargate completions bash > /etc/bash_completion.d/neargate
+    Completions {
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual's pages into a directory.
+    #[command(hide = true)]
+    Manual { dir: PathBuf },
     /// Print how completely each AWS operation is served, as JSON (docs/compatibility.md).
     #[command(hide = true)]
     Operations,
@@ -157,6 +165,15 @@ pub fn run() -> ExitCode {
         Command::Config { flags } => Config::load(&flags).map_err(failed).map(|config| {
             say_all(&config.to_toml());
         }),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "neargate", &mut text);
+            say_all(&String::from_utf8_lossy(&text));
+            Ok(())
+        }
+        Command::Manual { dir } => clap_mangen::generate_to(Cli::command(), dir)
+            .map_err(anyhow::Error::from)
+            .map_err(failed),
         Command::Operations => operations().map_err(failed),
     };
     match outcome {
