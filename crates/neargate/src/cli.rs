@@ -96,7 +96,9 @@ enum Command {
     },
     /// Write the manual's pages into a directory.
     #[command(hide = true)]
-    Manual { dir: PathBuf },
+    Manual {
+        dir: PathBuf,
+    },
     /// Print how completely each AWS operation is served, as JSON (docs/compatibility.md).
     #[command(hide = true)]
     Operations,

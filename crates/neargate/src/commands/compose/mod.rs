@@ -10,6 +10,7 @@ mod file;
 mod images;
 mod interpolate;
 mod model;
+mod mounts;
 mod ports;
 mod ports_of_host;
 mod read;
