@@ -9,6 +9,7 @@ mod fields;
 mod file;
 mod images;
 mod interpolate;
+mod limits;
 mod model;
 mod mounts;
 mod ports;
