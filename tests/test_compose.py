@@ -1,5 +1,6 @@
 """`neargate compose`: a Compose file brought up, reached, changed and taken away."""
 
+import http.client
 import json
 import subprocess
 
@@ -49,6 +50,14 @@ exec httpd -f -p 80 -h /www
 """
 
 
+def page(url):
+    """What the port leads to; `None` while it leads to nothing, or to somebody who is just ending."""
+    try:
+        return answer_of(url)
+    except (OSError, http.client.HTTPException):
+        return None
+
+
 @pytest.fixture
 def shop(gate, layout, tmp_path):
     images.push(gate, layout, "busybox")
@@ -72,7 +81,7 @@ def test_a_project_is_brought_up_changed_and_taken_away(shop):
         assert said in done.stderr, done.stderr
     for kind in ["ECS::Cluster", "EC2::VPC", "ServiceDiscovery::PrivateDnsNamespace", "Logs::LogGroup"]:
         assert kind in done.stdout, done.stdout
-    assert wait_until(lambda: answer_of(url)) == b"hello\napples\n"
+    wait_until(lambda: page(url) == b"hello\napples\n", what="the port leads to the page")
     rows = json.loads(compose("ps", "--output", "json").stdout)
     assert sorted(row["group"].removeprefix("service:") for row in rows) == ["store", "web"]
     before = {row["taskArn"] for row in rows}
@@ -83,11 +92,11 @@ def test_a_project_is_brought_up_changed_and_taken_away(shop):
     (directory / ".env").write_text("GREETING=good day\n")
     done = compose("up")
     assert "updated ECS::Service ServiceWeb" in done.stderr, done.stderr
-    assert wait_until(lambda: answer_of(url) == b"good day\napples\n")
+    wait_until(lambda: page(url) == b"good day\napples\n", what="the new page is there")
 
     assert "shop" in neargate(gate, "compose", "ls").stdout
     compose("down", "--volumes")
-    assert answer_of(url) is None
+    wait_until(lambda: page(url) is None, what="the port leads nowhere")
     assert as_json(gate, "publish") == []
     assert gate.client("ecs").list_clusters()["clusterArns"] == []
     vpcs = gate.client("ec2").describe_vpcs()["Vpcs"]
