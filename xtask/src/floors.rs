@@ -8,12 +8,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::path::Path;
 
 /// Each crate that is neither generated nor a service, and its floor.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("base", 0),
     ("wire", 1),
     ("store", 1),
     ("blob", 1),
     ("build", 1),
+    ("console", 1),
     ("domain", 1),
     ("policy", 1),
     ("service", 2),

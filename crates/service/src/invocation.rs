@@ -1,5 +1,5 @@
-//! A target that is to be invoked: by a rule of EventBridge, by a schedule of its Scheduler, or by what happens in
-//! a bucket of S3. Whoever decides
+//! A target that is to be invoked: by a rule of EventBridge, by a schedule of its Scheduler, by what happens in
+//! a bucket of S3, or by what an Auto Scaling group does to its instances. Whoever decides
 //! it writes the record, in the transaction of what it follows from; EventBridge carries it out, and takes the
 //! record away once it is done or given up
 //! (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html>).
@@ -53,6 +53,8 @@ pub enum Origin {
     },
     /// A bucket whose notifications go to the target.
     Bucket { arn: String, account: String },
+    /// An Auto Scaling group whose notifications go to the target.
+    AutoScalingGroup { arn: String },
 }
 
 impl Origin {
@@ -62,6 +64,7 @@ impl Origin {
             Origin::Rule { .. } => "events.amazonaws.com",
             Origin::Schedule { .. } => "scheduler.amazonaws.com",
             Origin::Bucket { .. } => "s3.amazonaws.com",
+            Origin::AutoScalingGroup { .. } => "autoscaling.amazonaws.com",
         }
     }
 
@@ -69,7 +72,8 @@ impl Origin {
         match self {
             Origin::Rule { arn, .. }
             | Origin::Schedule { arn, .. }
-            | Origin::Bucket { arn, .. } => arn,
+            | Origin::Bucket { arn, .. }
+            | Origin::AutoScalingGroup { arn } => arn,
         }
     }
 
@@ -77,7 +81,9 @@ impl Origin {
     pub fn account(&self) -> String {
         match self {
             Origin::Bucket { account, .. } => account.clone(),
-            Origin::Rule { arn, .. } | Origin::Schedule { arn, .. } => {
+            Origin::Rule { arn, .. }
+            | Origin::Schedule { arn, .. }
+            | Origin::AutoScalingGroup { arn } => {
                 Scope::of_arn(arn).map_or_else(String::new, |scope| scope.account.to_string())
             }
         }

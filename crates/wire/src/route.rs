@@ -7,8 +7,8 @@
 //! 1. `/_neargate/...` is ours, whatever else the request says.
 //! 2. A credential scope (header or presigned URL) names the service.
 //! 3. `X-Amz-Target`, or rpc-v2-cbor's path, names service and operation.
-//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/v1/repos/`, `/health` and
-//!    that of the certificate of what SNS signs.
+//! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/v1/repos/`, `/health`,
+//!    `/console` and that of the certificate of what SNS signs.
 //! 5. `Action` and `Version`.
 //! 6. The host name; then the URI templates of REST services.
 //!
@@ -39,6 +39,8 @@ pub enum Route {
     /// HTTP that is no AWS protocol.
     Door(Door),
     Health,
+    /// The console's files, under `/console`.
+    Console,
     /// Our own paths under `/_neargate/`.
     Internal,
     /// The ECS task metadata endpoint, version 4.
@@ -59,6 +61,8 @@ pub enum Door {
     SigningCertificate,
     /// CodeCommit's repositories, by git's smart HTTP.
     Git,
+    /// Where CloudFormation is told that a resource is ready.
+    Signals,
 }
 
 /// The operation a request calls.
@@ -155,6 +159,11 @@ pub fn rest_operation(service: &'static Service, parts: &Parts) -> Option<&'stat
     rest::find(service, parts)
 }
 
+/// Is the request made by a host name of S3's, of a bucket or of the service?
+pub fn is_bucket_host(parts: &Parts) -> bool {
+    Hints::of(parts, &[]).is_bucket_host()
+}
+
 /// Is `path` this prefix, or below it?
 fn under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix)
@@ -172,6 +181,16 @@ fn is_git(path: &str) -> bool {
         Some(is_account && format!("/{rest}").starts_with(REPOSITORIES))
     };
     path.starts_with(REPOSITORIES) || elsewhere().unwrap_or(false)
+}
+
+/// `/cloudformation/ACCOUNT/REGION/STACK/RESOURCE/TOKEN`.
+fn is_signal(path: &str) -> bool {
+    let rest = path.strip_prefix("/cloudformation/");
+    let account = rest
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(account, _)| account);
+    account.is_some_and(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))
+        && path.matches('/').count() == 6
 }
 
 /// Paths that no signed call of an AWS service reaches. A bucket's own host name goes first:
@@ -192,11 +211,19 @@ fn reserved(method: &Method, path: &str, hints: &Hints) -> Option<Route> {
     if is_git(path) {
         return Some(Route::Door(Door::Git));
     }
+    if is_signal(path) {
+        return Some(Route::Door(Door::Signals));
+    }
     if path.starts_with("/v4/") {
         return Some(Route::TaskMetadata);
     }
-    (path == "/health" && (method == Method::GET || method == Method::HEAD))
-        .then_some(Route::Health)
+    if method != Method::GET && method != Method::HEAD {
+        return None;
+    }
+    if under(path, "/console") {
+        return Some(Route::Console);
+    }
+    (path == "/health").then_some(Route::Health)
 }
 
 /// The one of several services that sign alike whose target prefix or version is named, or whose

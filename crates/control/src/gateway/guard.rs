@@ -98,6 +98,11 @@ pub(super) fn is_navigation(parts: &Parts) -> bool {
         && is("sec-fetch-dest", "document")
 }
 
+/// Does a browser say that it sends this, whatever page has it do so?
+pub(super) fn is_from_browser(parts: &Parts) -> bool {
+    parts.headers.contains_key("sec-fetch-mode") || parts.headers.contains_key(header::ORIGIN)
+}
+
 struct Doubled;
 
 /// A header's value, if it is given at most once.

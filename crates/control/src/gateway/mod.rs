@@ -26,7 +26,7 @@ pub use trust::Trusted;
 use crate::ControlPlane;
 use crate::pages::{Host, Pages};
 use body::Paced;
-use http::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_SECURITY_POLICY, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -262,6 +262,16 @@ impl Gateway {
             // Whose page the link is on has no part in what its reader may.
             peer.free = false;
         }
+        // A page in a bucket is whoever's may write there: a browser that shows it is nobody. Where it has no
+        // host name of its own, it is kept from what the console keeps, too.
+        let from_browser = guard::is_from_browser(&parts);
+        let of_bucket = wire_route::is_bucket_host(&parts);
+        let mut reader = peer;
+        if from_browser && of_bucket {
+            reader.free &= guard::is_navigation(&parts);
+            peer.free = false;
+        }
+        let apart = from_browser && !of_bucket;
         let peer = &peer;
         if wire_route::needs_body(&parts) {
             return aws::handle_form(self, peer, parts, incoming).await;
@@ -269,15 +279,21 @@ impl Gateway {
         let route = wire_route::route(&parts, &[], crate::services::schemas());
         // A bucket may be open to who does not sign.
         if matches!(route, Route::Unknown) && self.is_of_objects(&parts).await {
-            return self.door(Door::Objects, peer, parts, incoming).await;
+            let response = self.door(Door::Objects, &reader, parts, incoming).await;
+            return sandboxed(response, apart);
         }
         let response = match route {
             Route::Aws(found) if found.service.signing_name == S3 => {
-                return self.door(Door::Objects, peer, parts, incoming).await;
+                let response = self.door(Door::Objects, &reader, parts, incoming).await;
+                return sandboxed(response, apart);
             }
             Route::Aws(found) => return aws::handle(self, peer, found, parts, incoming).await,
             Route::Door(door) => return self.door(door, peer, parts, incoming).await,
             Route::Health => return own::health(self, peer),
+            Route::Console => neargate_console::answer(&parts).map(body::full),
+            Route::Unknown if parts.uri.path() == "/" && guard::is_navigation(&parts) => {
+                own::front()
+            }
             Route::Internal => return own::internal(self, peer, parts, incoming).await,
             Route::Unserved {
                 name,
@@ -289,15 +305,17 @@ impl Gateway {
         peer.last(response)
     }
 
-    /// Does somebody follow a link, of a mail on a web page, to an operation that brings its own proof?
+    /// Does somebody follow a link, of a mail on a web page, to an operation that brings its own proof, or
+    /// to the console?
     fn is_followed(&self, parts: &Parts) -> bool {
         if parts.uri.path().starts_with(neargate_ses::identity::LINKS) {
             return guard::is_navigation(parts);
         }
-        let wire_route::Route::Aws(found) =
-            wire_route::route(parts, &[], crate::services::schemas())
-        else {
-            return false;
+        let found = match wire_route::route(parts, &[], crate::services::schemas()) {
+            Route::Aws(found) => found,
+            // Its files are the same for everybody, and nothing happens because a page of it is opened.
+            Route::Console => return guard::is_navigation(parts),
+            _ => return false,
         };
         let service = self.house().caller.service(found.service.id);
         let named = service.zip(found.operation);
@@ -350,6 +368,16 @@ impl Peer {
         }
         response
     }
+}
+
+/// What a browser shows of a bucket has no part in the origin that it is read from.
+fn sandboxed(mut response: Response<Body>, apart: bool) -> Response<Body> {
+    if apart {
+        let alone = HeaderValue::from_static("sandbox allow-scripts allow-downloads allow-popups");
+        let headers = response.headers_mut();
+        headers.append(CONTENT_SECURITY_POLICY, alone);
+    }
+    response
 }
 
 /// Nothing comes after this answer.

@@ -5,7 +5,8 @@ use crate::activity::{Activity, Ended, KEPT};
 use crate::model::{self, Group, Lifecycle, Member, Place};
 use crate::plan::traffic::{self, Change};
 use crate::plan::{self, Healths, Seen};
-use crate::{alarms, ec2, elbv2, event, launch, metrics};
+use crate::tell::Waiting;
+use crate::{alarms, ec2, elbv2, event, launch, metrics, tell};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::RwLock;
 
-/// Activities of one transaction, which takes 128 changes: each is a record and an event.
-const ENDED_AT_ONCE: usize = 50;
+/// Changes that tell of something in one transaction, which takes 128 in all.
+const TOLD_AT_ONCE: usize = 100;
 
 /// Between two looks at the targets of a group, where their states matter.
 const TRAFFIC_PACE: Duration = Duration::from_secs(2);
@@ -112,20 +113,54 @@ impl Keeper {
         let Some(scope) = Scope::of_key(&read.key) else {
             return Ok(Applied::Done);
         };
-        // Many at once have records before the group says so: writing them again changes nothing.
-        while ended.len() > ENDED_AT_ONCE {
-            let rest = ended.split_off(ENDED_AT_ONCE);
-            let tx = record(&self.house, &scope, group, &ended);
-            let _: Committed = tx.commit().await?;
+        // Many at once are told of before the group says so: telling it again changes nothing.
+        let mut waiting = tell::waiting(read, group);
+        while waiting.len() > TOLD_AT_ONCE / 4 {
+            let rest = waiting.split_off(TOLD_AT_ONCE / 4);
+            let _: Committed = self.told(&scope, group, &[], &waiting).commit().await?;
+            waiting = rest;
+        }
+        // A record, an event, and a message for each topic.
+        let ended_at_once = TOLD_AT_ONCE / 2 / (2 + group.notifications.len());
+        while ended.len() > ended_at_once {
+            let rest = ended.split_off(ended_at_once);
+            let _: Committed = self.told(&scope, group, &ended, &[]).commit().await?;
             ended = rest;
         }
-        let mut tx = record(&self.house, &scope, group, &ended).update(read, group);
+        let mut tx = self
+            .told(&scope, group, &ended, &waiting)
+            .update(read, group);
         if !ended.is_empty() {
             tx = self.prune(tx, &scope, group).await?;
         }
         Ok(match tx.commit().await? {
             Committed::At(_) => Applied::Done,
             Committed::Conflict => Applied::Conflict,
+        })
+    }
+
+    /// Records of activities that have ended, and all that is told of them and of lifecycle actions.
+    fn told(
+        &self,
+        scope: &Scope,
+        group: &Group,
+        ended: &[Activity],
+        waiting: &[Waiting<'_>],
+    ) -> Tx {
+        let house = &self.house;
+        let tx = waiting.iter().fold(house.db.tx(), |tx, of| {
+            tell::waits(tx, house, scope, group, of)
+        });
+        ended.iter().fold(tx, |tx, activity| {
+            let tx = event::posted(tx, house, scope, group, activity);
+            let tx = tell::ended(tx, house, scope, group, activity);
+            let id = format!("{}/{}", model::escaped(&group.name), activity.id);
+            let record = Ended {
+                group: group.name.clone(),
+                group_id: group.id.clone(),
+                activity: activity.clone(),
+            };
+            tx.put(db::key::<Ended>(scope, &id), &record)
         })
     }
 
@@ -313,20 +348,6 @@ impl Keeper {
         self.house.db.modify::<Group, _>(key, write).await?;
         Ok(Applied::Done)
     }
-}
-
-/// Records of activities that have ended.
-fn record(house: &House, scope: &Scope, group: &Group, ended: &[Activity]) -> Tx {
-    ended.iter().fold(house.db.tx(), |tx, activity| {
-        let tx = event::posted(tx, house, scope, group, activity);
-        let id = format!("{}/{}", model::escaped(&group.name), activity.id);
-        let record = Ended {
-            group: group.name.clone(),
-            group_id: group.id.clone(),
-            activity: activity.clone(),
-        };
-        tx.put(db::key::<Ended>(scope, &id), &record)
-    })
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use neargate_wire::schema::TimestampFormat;
 use neargate_wire::timestamp;
 use serde_json::{Value, json};
 
-const SOURCE: &str = "aws.autoscaling";
+pub const SOURCE: &str = "aws.autoscaling";
 
 /// Tells how the activity ended. It has the activity's id, so that one that is told twice is the same.
 pub fn posted(tx: Tx, house: &House, scope: &Scope, group: &Group, activity: &Activity) -> Tx {
@@ -59,6 +59,6 @@ pub fn posted(tx: Tx, house: &House, scope: &Scope, group: &Group, activity: &Ac
     })
 }
 
-fn iso(time: Timestamp) -> String {
+pub fn iso(time: Timestamp) -> String {
     timestamp::format(time, TimestampFormat::DateTime)
 }

@@ -19,6 +19,7 @@ mod plan;
 mod refresh;
 mod schedule;
 mod sentence;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -93,10 +94,9 @@ async fn forget_old(house: &House) -> Result<(), AwsError> {
 const OF_GROUPS: &str = "no Spot Instances, weights, instance requirements, zone ids, warm pools and \
     groups made from an instance: they are refused; placement groups, capacity reservations and \
     rebalancing, contexts, zonal shifts and retention are kept and have no effect";
-const OF_NOTIFICATIONS: &str = "kept and shown; nothing is published to SNS yet";
 const OF_SOURCES: &str = "target groups of Elastic Load Balancing; there are no Classic Load \
     Balancers and no VPC Lattice: they are refused";
-const OF_HOOKS: &str = "nothing is told to the notification target, nor to EventBridge, yet";
+const OF_HOOKS: &str = "targets are topics and queues: there are no Lambda functions";
 const OF_POLICIES: &str = "predictive scaling is kept and shown, and does nothing; \
     ASGAverageCPUUtilizationHighResolution is refused";
 const OF_METRICS: &str =
@@ -176,10 +176,9 @@ fn table(autoscaling: Arc<Autoscaling>) -> OperationTable<Autoscaling> {
         .on(ops::DescribePolicies, policies::describe_policies)
         .on(ops::DeletePolicy, policies::delete_policy)
         .on(ops::ExecutePolicy, policies::execute_policy)
-        .partly(
+        .on(
             ops::PutNotificationConfiguration,
             notifications::put_notification_configuration,
-            OF_NOTIFICATIONS,
         )
         .on(
             ops::DescribeNotificationConfigurations,

@@ -78,6 +78,22 @@ pub struct Operation {
     /// Resources that a deletion leaves alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retain: Vec<String>,
+    /// What a deletion cannot take away is let be.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forced: bool,
+    /// `CancelUpdateStack` was called.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cancelled: bool,
+    /// Holds instead of the stack's policy while this goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What it began from was no deployment that stands: a failed update was left as it was.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub from_failed: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +102,9 @@ pub enum Phase {
     /// What was made is taken away.
     RollBackCreate,
     Update,
+    /// Of a nested stack: all is as it should be, and what is left over waits for the stack above, which may go
+    /// back yet.
+    Held,
     /// What the update leaves over is taken away.
     CleanUp,
     /// What was changed goes back to what it was.
@@ -130,6 +149,26 @@ pub struct Stack {
     /// The token of the call that began its last operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_token: Option<String>,
+    /// What ended in a failure that may be gone on with: `RollbackStack`, `ContinueUpdateRollback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<Operation>,
+    /// The ARN of the stack that it is a resource of, and that of the first one above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// How much of it was found to be as it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+}
+
+/// What a look for drift came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    pub id: String,
+    pub status: String,
+    pub drifted: u32,
+    pub at: Timestamp,
 }
 
 impl Resource for Stack {
@@ -201,6 +240,9 @@ pub struct Made {
     pub policy: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Its properties may hold values that are not to be shown: they are stored sealed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub secret: bool,
 }
 
 /// How far the calls for a resource have come.
@@ -247,6 +289,56 @@ pub struct StackResource {
     /// Since when calls for it fail in a way that may pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Timestamp>,
+    /// What it was found to be beside what it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<ResourceDrift>,
+}
+
+/// See [`StackResource::drift`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceDrift {
+    pub status: String,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    pub path: String,
+    pub expected: Value,
+    pub actual: Value,
+    /// `ADD`, `REMOVE` or `NOT_EQUAL`.
+    pub kind: String,
+}
+
+/// `cloudformation/signal/…/<stack's uuid>/<token>/<unique id>`: what was said of a resource from outside. The
+/// token is that of the attempt which waits for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    pub unique_id: String,
+    pub status: String,
+    pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical_id: Option<String>,
+}
+
+impl Resource for Signal {
+    const KIND: &'static str = "cloudformation/signal";
+}
+
+impl Signal {
+    /// The key of one signal; of all of an attempt with an empty id.
+    pub fn key(scope: &Scope, stack: &str, token: &str, unique_id: &str) -> String {
+        let unique: String =
+            percent_encoding::utf8_percent_encode(unique_id, percent_encoding::NON_ALPHANUMERIC)
+                .to_string();
+        neargate_service::db::key::<Signal>(scope, &format!("{stack}/{token}/{unique}"))
+    }
 }
 
 impl Resource for StackResource {

@@ -244,7 +244,9 @@ impl Deliver {
         }
         let input = match &stored.origin {
             Origin::Schedule { .. } => with_attempt(input, stored.attempts + 1),
-            Origin::Rule { .. } | Origin::Bucket { .. } => input.clone(),
+            Origin::Rule { .. } | Origin::Bucket { .. } | Origin::AutoScalingGroup { .. } => {
+                input.clone()
+            }
         };
         let called = self.call(scope, stored, (service, operation), input).await;
         let output = called.map_err(|error| Failure::of(&error))?;
@@ -364,8 +366,8 @@ impl Deliver {
                 told.push(("SCHEDULED_TIME", at));
                 told.push(("IS_PAYLOAD_TRUNCATED", "false".to_owned()));
             }
-            // It has no queue of dead letters.
-            Origin::Bucket { .. } => {}
+            // They have no queue of dead letters.
+            Origin::Bucket { .. } | Origin::AutoScalingGroup { .. } => {}
         }
         let attribute = |(name, value): (&str, String)| {
             (

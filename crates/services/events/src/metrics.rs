@@ -36,7 +36,7 @@ pub fn of_origin(house: &House, scope: &Scope, origin: &Origin, what: Counted) {
                 );
             }
         }
-        Origin::Bucket { .. } => {}
+        Origin::Bucket { .. } | Origin::AutoScalingGroup { .. } => {}
     }
 }
 

@@ -304,6 +304,10 @@ fn our_own_paths() {
         ("PUT /v2/a/b/manifests/latest", "Registry"),
         ("GET /v4/0123/task", "TaskMetadata"),
         ("GET /health", "Health"),
+        ("GET /console", "Console"),
+        ("HEAD /console/ecs/clusters", "Console"),
+        ("POST /console", "Unknown"),
+        ("GET /consoles", "Unknown"),
         ("POST /_neargate/reset", "Internal"),
         ("GET /_neargate", "Internal"),
         ("POST /health", "Unknown"),
@@ -324,10 +328,12 @@ fn our_own_paths() {
 #[test]
 fn host_names() {
     let at = |line: &str, host: &str| go(line, &[("host", host)], "");
-    assert_eq!(
-        at("GET /v2/x", "bucket.s3.eu-west-1.amazonaws.com"),
-        "s3 RestXml GetObject"
-    );
+    for path in ["GET /v2/x", "GET /console/x"] {
+        assert_eq!(
+            at(path, "bucket.s3.eu-west-1.amazonaws.com"),
+            "s3 RestXml GetObject"
+        );
+    }
     assert_eq!(at("GET /", "s3.localhost:4566"), "s3 RestXml ListBuckets");
     assert_eq!(
         at("POST /", "ecs.eu-west-1.amazonaws.com"),

@@ -136,6 +136,17 @@ async fn reset(parts: &Parts, peer: &Peer, reset: Option<&Reset>) -> Response<Bo
     }
 }
 
+/// Whoever opens this server's address in a browser wants the console.
+pub(super) fn front() -> Response<Body> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = StatusCode::FOUND;
+    let console = http::HeaderValue::from_static(neargate_console::PATH);
+    response
+        .headers_mut()
+        .insert(http::header::LOCATION, console);
+    response
+}
+
 /// No AWS service is addressed: say what this port serves.
 pub(super) fn unknown(request_id: &str) -> Response<Body> {
     let message =

@@ -1,5 +1,6 @@
 //! Lifecycle hooks, and what is said to the instances that wait for them.
 
+use super::notifications::tried;
 use super::{change, find, text};
 use crate::hook::{self, Hook, Outcome, Transition, Wait};
 use crate::model::Group;
@@ -120,6 +121,10 @@ pub async fn put_lifecycle_hook(
         Ok(())
     })
     .await?;
+    if let Some(target) = target(input.notification_target_arn) {
+        let group = &input.auto_scaling_group_name;
+        tried(&cx, group, &target, input.role_arn).await?;
+    }
     Ok(api::PutLifecycleHookOutput {})
 }
 

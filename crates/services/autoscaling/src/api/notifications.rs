@@ -1,10 +1,11 @@
-//! Topics that would hear of instances that start and end
+//! Topics that hear of instances that start and end
 //! (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-sns-notifications.html>).
 
-use super::{PAGE, all, change, paged, size, text};
+use super::{PAGE, all, change, find, paged, size, text};
+use crate::tell::{self, TEST};
 use crate::{Autoscaling, error};
 use neargate_api_autoscaling as api;
-use neargate_service::{AwsError, Ctx};
+use neargate_service::{AwsError, Committed, Ctx};
 use neargate_wire::structure::Unit;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub(super) const TYPES: [&str; 5] = [
     "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
     "autoscaling:EC2_INSTANCE_TERMINATE",
     "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
-    "autoscaling:TEST_NOTIFICATION",
+    TEST,
 ];
 
 /// Replaces what the topic is told.
@@ -43,7 +44,24 @@ pub async fn put_notification_configuration(
         Ok(())
     })
     .await?;
+    if types.iter().any(|kind| kind == TEST) {
+        tried(&cx, &input.auto_scaling_group_name, &input.topic_arn, None).await?;
+    }
     Ok(Unit)
+}
+
+/// Sends a target the test message.
+pub(super) async fn tried(
+    cx: &Ctx,
+    group: &str,
+    target: &str,
+    role: Option<String>,
+) -> Result<(), AwsError> {
+    let group = find(cx, group).await?;
+    let tx = tell::test(cx.db().tx(), &cx.house, &cx.scope, &group, target, role);
+    match tx.commit().await? {
+        Committed::At(_) | Committed::Conflict => Ok(()),
+    }
 }
 
 pub async fn describe_notification_configurations(

@@ -2,8 +2,15 @@
 
 use super::{Place, invalid, place, some};
 use neargate_api_autoscaling::{self as api, ops};
+use neargate_service::Stored;
+use neargate_service::invocation::{Invocation, To};
 
 impl Place {
+    async fn told(&self) -> Vec<Stored<Invocation>> {
+        let cx = self.lab.cx();
+        cx.db().list::<Invocation>(&cx.scope).await.unwrap()
+    }
+
     async fn hook(&self, name: &str, transition: &str, default: &str) {
         let input = api::PutLifecycleHookInput {
             lifecycle_hook_name: name.into(),
@@ -132,4 +139,66 @@ async fn an_abandoned_launch_is_replaced_later() {
         p.call(ops::DeleteLifecycleHook, delete).await,
         "No Lifecycle Hook found with name: one",
     );
+}
+
+#[tokio::test]
+async fn hooks_and_topics_are_told() {
+    let p = place();
+    p.create(p.new_group(0, 1)).await;
+    let topic = "arn:aws:sns:us-east-1:000000000000:told";
+    let input = api::PutLifecycleHookInput {
+        lifecycle_hook_name: "one".into(),
+        auto_scaling_group_name: "web".into(),
+        lifecycle_transition: some("autoscaling:EC2_INSTANCE_LAUNCHING"),
+        notification_target_arn: some("arn:aws:sqs:us-east-1:000000000000:hooks"),
+        role_arn: some("arn:aws:iam::000000000000:role/hooks"),
+        notification_metadata: some("blue"),
+        ..Default::default()
+    };
+    p.call(ops::PutLifecycleHook, input).await.unwrap();
+    let input = api::PutNotificationConfigurationInput {
+        auto_scaling_group_name: "web".into(),
+        topic_arn: topic.into(),
+        notification_types: vec![
+            "autoscaling:EC2_INSTANCE_LAUNCH".into(),
+            "autoscaling:TEST_NOTIFICATION".into(),
+        ],
+    };
+    p.call(ops::PutNotificationConfiguration, input)
+        .await
+        .unwrap();
+    p.desire(1).await.unwrap();
+    p.live().await;
+    let id = p.in_state("Pending:Wait").await.remove(0);
+    p.complete("one", &id, "CONTINUE").await.unwrap();
+    p.live().await;
+
+    let mut told = Vec::new();
+    for invocation in p.told().await {
+        let To::Operation { input, .. } = invocation.value.to else {
+            panic!("nothing");
+        };
+        let text = input["Message"].as_str().or(input["MessageBody"].as_str());
+        let message: serde_json::Value = serde_json::from_str(text.unwrap()).unwrap();
+        let what = message["Event"]
+            .as_str()
+            .or(message["LifecycleTransition"].as_str());
+        told.push(format!(
+            "{} {}",
+            invocation.value.role.is_some(),
+            what.unwrap()
+        ));
+        if message["LifecycleTransition"].is_string() {
+            assert_eq!(message["NotificationMetadata"], "blue");
+            assert_eq!(message["EC2InstanceId"], id.as_str());
+        }
+    }
+    told.sort();
+    let wanted = [
+        "false autoscaling:EC2_INSTANCE_LAUNCH",
+        "false autoscaling:TEST_NOTIFICATION",
+        "true autoscaling:EC2_INSTANCE_LAUNCHING",
+        "true autoscaling:TEST_NOTIFICATION",
+    ];
+    assert_eq!(told, wanted);
 }

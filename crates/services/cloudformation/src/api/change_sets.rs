@@ -173,7 +173,7 @@ pub async fn create_change_set(
             "AVAILABLE"
         }
         .into(),
-        deployment: prepared.deployment.clone(),
+        deployment: prepared.stored(&cx),
         role_arn,
         on_failure: input.on_stack_failure,
         changes,
@@ -235,6 +235,8 @@ pub async fn execute_change_set(
     let phase = if is_new { Phase::Create } else { Phase::Update };
     let mut operation = operation(&cx, phase, token);
     operation.before = (!is_new).then(|| there.deployment.clone());
+    operation.from_failed = there.status == "UPDATE_FAILED";
+    stack.interrupted = None;
     stack.operation = Some(operation);
     stack.deployment = set.deployment.clone();
     stack.status = if is_new {

@@ -1,10 +1,12 @@
 //! The operations, a file for each kind of thing.
 
 pub mod change_sets;
+pub mod drift;
 pub mod exports;
 pub mod prepare;
 pub mod registry;
 pub mod resources;
+pub mod rollback;
 pub mod stacks;
 pub mod templates;
 pub mod view;
@@ -54,6 +56,10 @@ pub fn operation(cx: &Ctx, phase: Phase, client_token: Option<String>) -> Operat
         before: None,
         rolls_back: None,
         retain: Vec::new(),
+        forced: false,
+        cancelled: false,
+        policy: None,
+        from_failed: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a call says a stack should be: the template, from the call or from S3, and the values of its parameters.
 
+use crate::engine::sealed;
 use crate::error;
 use crate::model::{Deployment, Stack, TemplateText};
 use crate::template::parameters::{Given, values};
@@ -36,6 +37,13 @@ pub struct Prepared {
     pub deployment: Deployment,
 }
 
+impl Prepared {
+    /// The deployment as it is stored.
+    pub fn stored(&self, cx: &Ctx) -> Deployment {
+        sealed::seal(&cx.house, &self.template, &self.deployment)
+    }
+}
+
 pub async fn prepare(
     cx: &Ctx,
     asked: Asked,
@@ -51,7 +59,7 @@ pub async fn prepare(
         (false, _) => text(cx, asked.body, asked.url).await?,
     };
     let had = previous
-        .map(|stack| stack.deployment.parameters.clone())
+        .map(|stack| sealed::open(&cx.house, &stack.deployment).parameters)
         .unwrap_or_default();
     let given = given(asked.parameters)?;
     let known = given.iter().filter_map(|(name, given)| match given {
@@ -63,7 +71,7 @@ pub async fn prepare(
     let unknown: Vec<String> = template
         .types()
         .into_iter()
-        .filter(|kind| types::kind(kind).is_none())
+        .filter(|kind| types::kind(kind).is_none() || (kind == FUNCTION && !is_replaced(&template)))
         .collect();
     if !unknown.is_empty() {
         return Err(error::validation(format!(
@@ -93,6 +101,27 @@ pub async fn prepare(
         template: Arc::new(template),
         text: TemplateText { text, processed },
         deployment,
+    })
+}
+
+/// A type that is there only as what makes others.
+pub const FUNCTION: &str = "AWS::Lambda::Function";
+
+/// Are its functions only for custom resources that are made here without them? There is no Lambda for others.
+pub fn is_replaced(template: &Template) -> bool {
+    let needs = crate::template::graph::dependencies(template);
+    let functions = template
+        .resources
+        .iter()
+        .filter(|(_, r)| r.kind == FUNCTION);
+    functions.into_iter().all(|(function, _)| {
+        let users = template.resources.iter().filter(|(name, _)| {
+            needs
+                .get(name.as_str())
+                .is_some_and(|needs| needs.contains(function))
+        });
+        let mut kinds = users.map(|(_, r)| r.kind.as_str()).peekable();
+        kinds.peek().is_some() && kinds.all(types::is_native)
     })
 }
 
@@ -167,7 +196,7 @@ fn place(url: &str) -> Option<(String, String)> {
     Some((bucket.to_owned(), key.to_owned()))
 }
 
-async fn fetched(cx: &Ctx, url: &str) -> Result<String, AwsError> {
+pub async fn fetched(cx: &Ctx, url: &str) -> Result<String, AwsError> {
     let (bucket, key) = place(url)
         .filter(|(_, key)| !key.is_empty())
         .ok_or_else(|| error::validation("TemplateURL must be a supported URL."))?;

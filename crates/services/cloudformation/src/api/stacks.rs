@@ -57,9 +57,7 @@ pub async fn create_stack(
         rollback: input.rollback_configuration.as_ref(),
         resource_types: input.resource_types.as_ref(),
     })?;
-    if input.stack_policy_url.is_some() {
-        return Err(error::not_built("StackPolicyURL"));
-    }
+    let policy = policy(&cx, input.stack_policy_body, input.stack_policy_url).await?;
     let on_failure = match (input.on_failure.as_deref(), input.disable_rollback) {
         (Some(_), Some(_)) => {
             return Err(error::validation(
@@ -98,7 +96,7 @@ pub async fn create_stack(
     stack.role_arn = input.role_arn;
     stack.timeout_minutes = input.timeout_in_minutes.and_then(|m| u32::try_from(m).ok());
     stack.termination_protection = input.enable_termination_protection.unwrap_or(false);
-    stack.policy = input.stack_policy_body;
+    stack.policy = policy;
     stack.last_token.clone_from(&input.client_request_token);
     stack.status = "CREATE_IN_PROGRESS".into();
     stack.reason = Some("User Initiated".into());
@@ -128,7 +126,7 @@ pub fn new(cx: &Ctx, name: &str, prepared: &Prepared) -> Stack {
         created_at: cx.now(),
         updated_at: None,
         deleted_at: None,
-        deployment: prepared.deployment.clone(),
+        deployment: prepared.stored(cx),
         role_arn: None,
         on_failure: "ROLLBACK".into(),
         timeout_minutes: None,
@@ -139,6 +137,10 @@ pub fn new(cx: &Ctx, name: &str, prepared: &Prepared) -> Stack {
         imports: Vec::new(),
         operation: None,
         last_token: None,
+        interrupted: None,
+        parent: None,
+        root: None,
+        drift: None,
     }
 }
 
@@ -190,9 +192,13 @@ pub async fn update_stack(
         rollback: input.rollback_configuration.as_ref(),
         resource_types: input.resource_types.as_ref(),
     })?;
-    if input.stack_policy_url.is_some() || input.stack_policy_during_update_url.is_some() {
-        return Err(error::not_built("StackPolicyURL"));
-    }
+    let new_policy = policy(&cx, input.stack_policy_body, input.stack_policy_url).await?;
+    let during = policy(
+        &cx,
+        input.stack_policy_during_update_body,
+        input.stack_policy_during_update_url,
+    )
+    .await?;
     let Some(there) = super::stack(&cx, &input.stack_name).await? else {
         return Err(error::stack_does_not_exist(&input.stack_name));
     };
@@ -233,13 +239,13 @@ pub async fn update_stack(
     .changes()
     .map_err(error::validation)?;
     let same_tags = prepared.deployment.tags == there.deployment.tags;
-    let same_policy = input.stack_policy_body.is_none() || input.stack_policy_body == there.policy;
+    let same_policy = new_policy.is_none() || new_policy == there.policy;
     if changes.resources.is_empty() && !changes.outputs && same_tags && same_policy {
         return Err(error::validation("No updates are to be performed."));
     }
     let mut stack = there.value.clone();
     stack.role_arn = role_arn;
-    stack.policy = input.stack_policy_body.or(stack.policy);
+    stack.policy = new_policy.or(stack.policy);
     stack.last_token.clone_from(&input.client_request_token);
     if let Some(disable) = input.disable_rollback {
         stack.on_failure = if disable { "DO_NOTHING" } else { "ROLLBACK" }.into();
@@ -249,6 +255,7 @@ pub async fn update_stack(
         &there,
         &mut stack,
         &prepared,
+        during,
         input.client_request_token,
     );
     match tx.commit().await? {
@@ -281,12 +288,16 @@ pub fn begin_update(
     there: &Stored<Stack>,
     stack: &mut Stack,
     prepared: &Prepared,
+    policy: Option<String>,
     token: Option<String>,
 ) -> Tx {
     let mut operation = operation(cx, Phase::Update, token);
     operation.before = Some(there.deployment.clone());
+    operation.policy = policy;
+    operation.from_failed = there.status == "UPDATE_FAILED";
     stack.operation = Some(operation);
-    stack.deployment = prepared.deployment.clone();
+    stack.interrupted = None;
+    stack.deployment = prepared.stored(cx);
     stack.status = "UPDATE_IN_PROGRESS".into();
     stack.reason = Some("User Initiated".into());
     stack.updated_at = Some(cx.now());
@@ -300,9 +311,7 @@ pub async fn delete_stack(
     cx: Ctx,
     input: api::DeleteStackInput,
 ) -> Result<Unit, AwsError> {
-    if input.deletion_mode.as_deref() == Some("FORCE_DELETE_STACK") {
-        return Err(error::not_built("DeletionMode FORCE_DELETE_STACK"));
-    }
+    let is_forced = input.deletion_mode.as_deref() == Some("FORCE_DELETE_STACK");
     loop {
         let Some(there) = super::stack(&cx, &input.stack_name)
             .await?
@@ -320,6 +329,11 @@ pub async fn delete_stack(
         if !retain.is_empty() && there.status != "DELETE_FAILED" {
             return Err(error::validation(
                 "Invalid operation on stack. specify only resources that failed to delete (RetainResources), when the stack is in DELETE_FAILED state",
+            ));
+        }
+        if is_forced && there.status != "DELETE_FAILED" {
+            return Err(error::validation(
+                "Invalid operation on stack. FORCE_DELETE_STACK can only be specified when the stack is in DELETE_FAILED state",
             ));
         }
         match there.status.as_str() {
@@ -345,6 +359,8 @@ pub async fn delete_stack(
             stack.reason = Some("User Initiated".into());
             let mut operation = operation(&cx, Phase::Delete, input.client_request_token.clone());
             operation.retain = retain;
+            operation.forced = is_forced;
+            stack.interrupted = None;
             stack.operation = Some(operation);
             stack.role_arn = input.role_arn.clone().or(stack.role_arn);
         }
@@ -437,6 +453,34 @@ pub async fn update_termination_protection(
     })
 }
 
+/// A policy as a call gives it.
+async fn policy(
+    cx: &Ctx,
+    body: Option<String>,
+    url: Option<String>,
+) -> Result<Option<String>, AwsError> {
+    let text = match (body, url) {
+        (Some(_), Some(_)) => {
+            return Err(error::validation(
+                "You cannot specify both StackPolicyBody and StackPolicyURL",
+            ));
+        }
+        (Some(body), None) => body,
+        (None, Some(url)) => super::prepare::fetched(cx, &url).await?,
+        (None, None) => return Ok(None),
+    };
+    if text.len() > MAX_POLICY_BYTES {
+        return Err(error::validation(format!(
+            "Stack policy may not exceed {MAX_POLICY_BYTES} bytes in size."
+        )));
+    }
+    crate::engine::policy::check(&text).map_err(error::validation)?;
+    Ok(Some(text))
+}
+
+/// The longest stack policy.
+const MAX_POLICY_BYTES: usize = 16_384;
+
 pub async fn set_stack_policy(
     _: Arc<CloudFormation>,
     cx: Ctx,
@@ -448,15 +492,12 @@ pub async fn set_stack_policy(
     else {
         return Err(error::stack_does_not_exist(&input.stack_name));
     };
-    let Some(policy) = input.stack_policy_body else {
-        return Err(error::not_built("StackPolicyURL"));
-    };
-    if serde_json::from_str::<serde_json::Value>(&policy).map_or(true, |policy| !policy.is_object())
-    {
-        return Err(error::validation(
-            "Error validating stack policy: Invalid stack policy",
-        ));
-    }
+    let policy = policy(&cx, input.stack_policy_body, input.stack_policy_url).await?;
+    let policy = policy.ok_or_else(|| {
+        error::validation(
+            "You must specify either the StackPolicyBody or the StackPolicyURL parameter",
+        )
+    })?;
     let set = |stack: &mut Stack| {
         stack.policy = Some(policy.clone());
         Ok(true)

@@ -79,7 +79,10 @@ pub async fn get_template_summary(
     let unknown: Vec<String> = template
         .types()
         .into_iter()
-        .filter(|kind| types::kind(kind).is_none())
+        .filter(|kind| {
+            types::kind(kind).is_none()
+                || (kind == super::prepare::FUNCTION && !super::prepare::is_replaced(&template))
+        })
         .collect();
     let identified = template.types().into_iter().map(|kind| {
         let of_kind = template.resources.iter().filter(|(_, r)| r.kind == kind);

@@ -63,12 +63,22 @@ pub fn stack(scope: &Scope, stack: &Stack, template: Option<&Template>) -> api::
         role_arn: stack.role_arn.clone(),
         tags: Some(tags(stack)),
         enable_termination_protection: Some(stack.termination_protection),
+        parent_id: stack.parent.clone(),
+        root_id: stack.root.clone(),
         drift_information: Some(api::StackDriftInformation {
-            stack_drift_status: Some(NOT_CHECKED.into()),
-            last_check_timestamp: None,
+            stack_drift_status: Some(drift_status(stack)),
+            last_check_timestamp: stack.drift.as_ref().map(|d| d.at),
         }),
         ..Default::default()
     }
+}
+
+fn drift_status(stack: &Stack) -> String {
+    stack
+        .drift
+        .as_ref()
+        .map_or(NOT_CHECKED, |d| &d.status)
+        .to_owned()
 }
 
 pub fn summary(scope: &Scope, stack: &Stack) -> api::StackSummary {
@@ -81,9 +91,11 @@ pub fn summary(scope: &Scope, stack: &Stack) -> api::StackSummary {
         deletion_time: stack.deleted_at,
         stack_status: Some(stack.status.clone()),
         stack_status_reason: stack.reason.clone(),
+        parent_id: stack.parent.clone(),
+        root_id: stack.root.clone(),
         drift_information: Some(api::StackDriftInformationSummary {
-            stack_drift_status: Some(NOT_CHECKED.into()),
-            last_check_timestamp: None,
+            stack_drift_status: Some(drift_status(stack)),
+            last_check_timestamp: stack.drift.as_ref().map(|d| d.at),
         }),
         ..Default::default()
     }

@@ -158,10 +158,12 @@ fn change(
     };
     let differing = changed(&now.properties, &desired.properties);
     let metadata = resource.metadata != desired.metadata;
-    if differing.is_empty() && !metadata && now.kind == desired.kind {
+    let kind = types::kind(&desired.kind);
+    // What a nested stack's template says now is seen only there.
+    let always = kind.is_some_and(|kind| kind.own == Some(types::Own::Stack));
+    if differing.is_empty() && !metadata && now.kind == desired.kind && !always {
         return None;
     }
-    let kind = types::kind(&desired.kind);
     let mut replacement = if now.kind == desired.kind {
         "False"
     } else {

@@ -17,6 +17,9 @@ impl Provider<'_> {
     /// The first call, which makes it. After a call that was cut short (`again`), what that may have made is
     /// looked for.
     pub async fn create(&self, kind: &Kind, made: &mut Made, again: bool) -> Result<(), Problem> {
+        if let Some(own) = kind.own {
+            return self.create_own(own, made).await;
+        }
         let properties = self.real(kind, made).await?;
         if again && let Some(id) = self.found(kind, &properties).await? {
             made.physical_id = id;
@@ -47,6 +50,15 @@ impl Provider<'_> {
             .and_then(|id| sight.eval(id))
             .map(|id| text_of(&id));
         let id = id.ok_or_else(|| Problem::internal("the answer has no id"))?;
+        let kept = kind
+            .keeps
+            .iter()
+            .filter_map(|(name, of)| Some((name.clone(), sight.eval(of)?)));
+        let kept: Map<String, Value> = kept.collect();
+        if !kept.is_empty() {
+            made.attributes = Value::Object(kept);
+            made.secret = true;
+        }
         made.physical_id = match &step.then {
             None => id,
             Some(then) => self.outcome(kind, then, &id).await?,
@@ -79,6 +91,9 @@ impl Provider<'_> {
 
     /// What a call has made that was cut short.
     pub async fn lost(&self, kind: &Kind, made: &Made) -> Result<Option<String>, Problem> {
+        if let Some(own) = kind.own {
+            return self.lost_own(own, made).await;
+        }
         let properties = self.real(kind, made).await?;
         self.found(kind, &properties).await
     }
@@ -134,6 +149,9 @@ impl Provider<'_> {
 
     /// The calls that follow the first one. They may be made again.
     pub async fn create_rest(&self, kind: &Kind, made: &Made) -> Result<(), Problem> {
+        if kind.own.is_some() {
+            return Ok(());
+        }
         let properties = self.real(kind, made).await?;
         if kind.is_tagged_by_ec2() {
             let id = self.tagged_id(kind, &made.physical_id);

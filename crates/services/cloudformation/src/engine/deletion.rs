@@ -3,7 +3,7 @@
 use super::plan::Whole;
 use super::resources::PATIENCE;
 use super::scene::Scene;
-use super::{Engine, Said, resource_key};
+use super::{Engine, Said, resource_key, sealed};
 use crate::model::{Made, Phase, StackResource, Stage};
 use crate::types;
 use neargate_service::AwsError;
@@ -43,8 +43,10 @@ impl Engine {
         let is_kept = match made.policy.as_str() {
             "Retain" => true,
             "RetainExceptOnCreate" => !is_rollback,
-            // A snapshot is nothing that can be made here: what would be lost is kept.
-            "Snapshot" => !is_rollback,
+            // Where no snapshot can be made, what would be lost is kept.
+            "Snapshot" => {
+                !is_rollback && types::kind(&made.kind).is_none_or(|k| k.snapshot.is_empty())
+            }
             _ => false,
         };
         let told = Told { made: &made, whole };
@@ -60,6 +62,8 @@ impl Engine {
             resource.operation.clone_from(&scene.operation.id);
             resource.stage = Stage::Calling;
             resource.failing_since = None;
+            // What is asked of a custom resource is told apart by it.
+            resource.token = self.house.rng.uuid();
             self.tell(scene, &mut resource, &told, "DELETE_IN_PROGRESS", None)
                 .await?;
         }
@@ -70,8 +74,13 @@ impl Engine {
             return Ok(true);
         };
         let provider = self.provider(scene, &arn, &resource);
+        let mut made_so = made.clone();
+        if is_rollback {
+            // Nothing was in it yet.
+            "Delete".clone_into(&mut made_so.policy);
+        }
         let outcome = match resource.stage {
-            Stage::Calling => provider.delete(kind, &made).await,
+            Stage::Calling => provider.delete(kind, &made_so).await,
             _ => Ok(()),
         };
         let outcome = match outcome {
@@ -101,6 +110,13 @@ impl Engine {
                         self.save(scene, &resource, false).await?;
                     }
                     return Ok(false);
+                }
+                if scene.operation.forced {
+                    resource.doomed.pop();
+                    let why = Some(problem.reason);
+                    self.tell(scene, &mut resource, &told, "DELETE_SKIPPED", why)
+                        .await?;
+                    return Ok(true);
                 }
                 if !is_over {
                     // An update is done all the same; what could not be taken away is the stack's no more.
@@ -163,7 +179,10 @@ impl Engine {
         self.house
             .db
             .tx()
-            .put(record, &*resource)
+            .put(
+                record.clone(),
+                &sealed::seal_resource(&self.house, &record, resource),
+            )
             .put(key, &event)
             .commit()
             .await
@@ -203,7 +222,10 @@ impl Engine {
         self.house
             .db
             .tx()
-            .put(key, &resource)
+            .put(
+                key.clone(),
+                &sealed::seal_resource(&self.house, &key, &resource),
+            )
             .commit()
             .await
             .map(drop)?;

@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use super::{Engine, Said};
-use crate::model::{Export, Name, Phase, Stack, StackOutput};
+use crate::model::{Export, Name, Phase, Signal, Stack, StackOutput};
 use neargate_service::{AwsError, Committed, Stored, db};
 use std::collections::BTreeSet;
 
@@ -24,19 +24,28 @@ impl Engine {
                 if let Some(taken) = self.taken(scene, &found).await? {
                     return self.fail(scene, &taken).await;
                 }
-                self.complete(scene, found, phase).await
+                let (status, next) = match phase {
+                    Phase::Create => ("CREATE_COMPLETE", None),
+                    _ if self.is_waited_for(scene).await? => {
+                        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", Some(Phase::Held))
+                    }
+                    _ => ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", Some(Phase::CleanUp)),
+                };
+                self.complete(scene, found, status, next).await
             }
             Phase::RollBackUpdate => {
-                self.turn(
-                    scene,
-                    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
-                    None,
-                    |stack| {
-                        set_phase(stack, Some(Phase::CleanUpRollBack));
-                    },
-                )
-                .await
+                let next = Some(Phase::CleanUpRollBack);
+                let status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS";
+                match outputs(scene) {
+                    // What the update has told already is told no more.
+                    Ok(found) => self.complete(scene, found, status, next).await,
+                    Err(_) => {
+                        self.turn(scene, status, None, |stack| set_phase(stack, next))
+                            .await
+                    }
+                }
             }
+            Phase::Held => Ok(false),
             Phase::CleanUp => {
                 self.turn(scene, "UPDATE_COMPLETE", None, |stack| {
                     set_phase(stack, None)
@@ -75,14 +84,45 @@ impl Engine {
         }
     }
 
+    /// Is it being changed by the stack above, which has not decided yet?
+    async fn is_waited_for(&self, scene: &Scene) -> Result<bool, AwsError> {
+        let parent = scene
+            .stack
+            .parent
+            .as_deref()
+            .and_then(|arn| arn.split_once(":stack/"));
+        let Some((_, place)) = parent else {
+            return Ok(false);
+        };
+        let parent = self.house.db.get::<Stack>(&scene.scope, place).await?;
+        let phase = parent.and_then(|p| p.value.operation).map(|o| o.phase);
+        Ok(matches!(
+            phase,
+            Some(Phase::Update | Phase::Held | Phase::RollBackUpdate)
+        ))
+    }
+
+    /// Goes on once the stack above has.
+    pub(super) async fn hold(&self, scene: &Scene) -> Result<bool, AwsError> {
+        if self.is_waited_for(scene).await? {
+            return Ok(false);
+        }
+        let free = |stack: &mut Stack| {
+            let held = stack.operation.as_mut().filter(|o| o.phase == Phase::Held);
+            Ok(held
+                .map(|operation| operation.phase = Phase::CleanUp)
+                .is_some())
+        };
+        self.house.db.modify(&scene.stack.key, free).await?;
+        Ok(true)
+    }
+
     pub(super) async fn fail(&self, scene: &Scene, why: &str) -> Result<bool, AwsError> {
         let phase = scene.operation.phase;
         match (phase, scene.stack.on_failure.as_str()) {
             (Phase::Create, "DO_NOTHING") => {
-                self.turn(scene, "CREATE_FAILED", Some(why), |stack| {
-                    set_phase(stack, None)
-                })
-                .await
+                self.turn(scene, "CREATE_FAILED", Some(why), interrupt)
+                    .await
             }
             (Phase::Create, "DELETE") => {
                 let why = format!("{why}Delete requested by user.");
@@ -98,33 +138,22 @@ impl Engine {
                 })
                 .await
             }
-            (Phase::Update, "DO_NOTHING") => {
-                self.turn(scene, "UPDATE_FAILED", Some(why), |stack| {
-                    set_phase(stack, None)
-                })
-                .await
+            (Phase::Update, "DO_NOTHING") if !scene.operation.cancelled => {
+                self.turn(scene, "UPDATE_FAILED", Some(why), interrupt)
+                    .await
             }
             (Phase::Update, _) => {
                 let next = self.house.rng.uuid();
                 self.turn(scene, "UPDATE_ROLLBACK_IN_PROGRESS", Some(why), |stack| {
-                    if let Some(operation) = &mut stack.operation {
-                        operation.phase = Phase::RollBackUpdate;
-                        operation.rolls_back =
-                            Some(std::mem::replace(&mut operation.id, next.clone()));
-                        if let Some(before) = operation.before.take() {
-                            stack.deployment = before;
-                        }
-                    }
+                    turn_back(stack, next.clone());
                 })
                 .await
             }
             (Phase::RollBackUpdate | Phase::CleanUpRollBack, _) => {
-                self.turn(scene, "UPDATE_ROLLBACK_FAILED", Some(why), |stack| {
-                    set_phase(stack, None)
-                })
-                .await
+                self.turn(scene, "UPDATE_ROLLBACK_FAILED", Some(why), interrupt)
+                    .await
             }
-            (Phase::CleanUp, _) => {
+            (Phase::CleanUp | Phase::Held, _) => {
                 self.turn(scene, "UPDATE_COMPLETE", None, |stack| {
                     set_phase(stack, None)
                 })
@@ -222,12 +251,9 @@ impl Engine {
         &self,
         scene: &Scene,
         found: Outputs,
-        phase: Phase,
+        status: &str,
+        next: Option<Phase>,
     ) -> Result<bool, AwsError> {
-        let (status, next) = match phase {
-            Phase::Create => ("CREATE_COMPLETE", None),
-            _ => ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", Some(Phase::CleanUp)),
-        };
         let exports: Vec<Export> = found
             .outputs
             .iter()
@@ -270,6 +296,12 @@ impl Engine {
     }
 
     async fn deleted(&self, scene: &Scene) -> Result<bool, AwsError> {
+        let said =
+            neargate_service::db::key::<Signal>(&scene.scope, &format!("{}/", scene.stack.id));
+        for signal in self.house.db.list_prefix::<Signal>(&said).await? {
+            let tx = self.house.db.tx().delete_key(signal.key);
+            let (Committed::At(_) | Committed::Conflict) = tx.commit().await?;
+        }
         let now = self.house.now();
         let exports: Vec<String> = scene
             .stack
@@ -307,8 +339,28 @@ pub fn importers(all: &[Stored<Stack>], export: &str) -> Vec<String> {
 fn set_phase(stack: &mut Stack, phase: Option<Phase>) {
     match (phase, &mut stack.operation) {
         (Some(phase), Some(operation)) => operation.phase = phase,
-        (None, operation) => *operation = None,
+        (None, operation) => {
+            *operation = None;
+            stack.interrupted = None;
+        }
         (Some(_), None) => {}
+    }
+}
+
+/// It ends here, and may be gone on with.
+fn interrupt(stack: &mut Stack) {
+    stack.interrupted = stack.operation.take();
+}
+
+/// Makes an update into its rollback.
+pub fn turn_back(stack: &mut Stack, id: String) {
+    if let Some(operation) = &mut stack.operation {
+        operation.phase = Phase::RollBackUpdate;
+        operation.rolls_back = Some(std::mem::replace(&mut operation.id, id));
+        operation.cancelled = false;
+        if let Some(before) = operation.before.take() {
+            stack.deployment = before;
+        }
     }
 }
 

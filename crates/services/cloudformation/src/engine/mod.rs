@@ -5,15 +5,20 @@
 pub mod changes;
 mod creation;
 mod deletion;
+mod drift;
 mod dynamic;
 mod finish;
+mod own;
 pub mod plan;
+pub mod policy;
 pub mod provision;
 pub mod reason;
 mod resources;
 pub mod scene;
+pub mod sealed;
 
-pub use finish::{importers, in_use};
+pub use finish::{importers, in_use, turn_back};
+pub use own::{ANSWER, OWN_ID};
 
 use crate::model::{Event, Stack, StackResource};
 use crate::template::Template;

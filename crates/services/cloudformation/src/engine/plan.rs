@@ -21,6 +21,8 @@ pub enum Step {
     Revert(String),
     /// Take away what it is, when all of it is to go, and what it was.
     Delete(String, Whole),
+    /// See whether the stack above has decided.
+    Hold,
     /// This phase is over.
     Finish,
     /// This phase cannot go on.
@@ -38,6 +40,7 @@ pub fn next(scene: &Scene, now: Timestamp) -> Vec<Step> {
     match scene.operation.phase {
         Phase::Create | Phase::Update => forward(scene, now),
         Phase::RollBackUpdate => back(scene),
+        Phase::Held => vec![Step::Hold],
         Phase::CleanUp | Phase::CleanUpRollBack => sweep(scene),
         Phase::Delete | Phase::RollBackCreate => take_away(scene),
     }
@@ -61,7 +64,8 @@ fn forward(scene: &Scene, now: Timestamp) -> Vec<Step> {
         .map(String::as_str)
         .collect();
     let is_late = now > begun + limit;
-    if !failed.is_empty() || is_late || scene.broken.is_some() {
+    let is_cancelled = scene.operation.cancelled;
+    if !failed.is_empty() || is_late || scene.broken.is_some() || is_cancelled {
         let open = scene
             .wanted
             .iter()
@@ -77,6 +81,7 @@ fn forward(scene: &Scene, now: Timestamp) -> Vec<Step> {
         };
         return vec![Step::Fail(match &scene.broken {
             Some(why) => why.clone(),
+            None if is_cancelled => "User Initiated".into(),
             None if failed.is_empty() => format!("Stack {verb} timed out."),
             None => format!(
                 "The following resource(s) failed to {verb}: [{}]. ",

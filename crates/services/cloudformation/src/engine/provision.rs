@@ -2,10 +2,11 @@
 //! role or of whoever asked for the operation.
 
 use crate::engine::reason::{self, Problem};
-use crate::model::{Asker, Made};
+use crate::model::{Asker, Deployment, Made, Stack};
 use crate::template::text_of;
 use crate::types::expression::{Sight, at};
 use crate::types::{Kind, Read, Step, Wait, fit};
+use neargate_base::Timestamp;
 use neargate_service::caller::By;
 use neargate_service::{AwsError, Caller, House, Scope};
 use serde_json::{Map, Value, json};
@@ -20,6 +21,13 @@ pub(super) const MARK: &str = "neargate:cloudformation-token";
 pub struct Provider<'a> {
     pub house: &'a Arc<House>,
     pub scope: &'a Scope,
+    pub stack: &'a Stack,
+    /// What the stack is, with nothing sealed.
+    pub deployment: &'a Deployment,
+    /// A change is taken back.
+    pub is_revert: bool,
+    /// When what is done with the resource was begun.
+    pub since: Timestamp,
     pub role: Option<&'a str>,
     pub asker: &'a Asker,
     pub stack_name: &'a str,
@@ -66,6 +74,7 @@ impl Provider<'_> {
             ("region", json!(region)),
             ("account", json!(self.scope.account.as_str())),
             ("stack", json!(self.stack_name)),
+            ("lower_stack", json!(self.stack_name.to_lowercase())),
             ("auto", json!(self.name(255, false, ""))),
         ]);
         if region != "us-east-1" {
@@ -137,6 +146,9 @@ impl Provider<'_> {
 
     /// Makes it from what it was to what it should be.
     pub async fn update(&self, kind: &Kind, old: &Made, new: &Made) -> Result<(), Problem> {
+        if let Some(own) = kind.own {
+            return self.update_own(own, old, new).await;
+        }
         let (before, mut after) = (self.real(kind, old).await?, self.real(kind, new).await?);
         let changed = changed(&before, &after);
         if let Value::Object(map) = &mut after {
@@ -300,6 +312,9 @@ impl Provider<'_> {
 
     /// Is it as it should be? Then what `Fn::GetAtt` answers.
     pub async fn settled(&self, kind: &Kind, made: &Made) -> Result<Option<Value>, Problem> {
+        if let Some(own) = kind.own {
+            return self.settled_own(own, made).await;
+        }
         let properties = self.real(kind, made).await?;
         let none = Value::Null;
         let sight = self.sight(&made.physical_id, &properties, &none);
@@ -323,7 +338,20 @@ impl Provider<'_> {
         for (name, of) in &kind.attributes {
             attributes.extend(sight.eval(of).map(|value| (name.clone(), value)));
         }
+        for name in kind.keeps.keys() {
+            attributes.extend(made.attributes.get(name).map(|v| (name.clone(), v.clone())));
+        }
         Ok(Some(Value::Object(attributes)))
+    }
+
+    /// What the type's read call answers of it.
+    pub(super) async fn seen(&self, kind: &Kind, made: &Made) -> Result<Option<Value>, Problem> {
+        let Some(read) = &kind.read else {
+            return Ok(None);
+        };
+        let properties = self.real(kind, made).await?;
+        let sight = self.sight(&made.physical_id, &properties, &made.attributes);
+        self.read(kind, read, &sight).await
     }
 
     async fn read(
@@ -349,12 +377,19 @@ impl Provider<'_> {
 
     /// The calls that take it away.
     pub async fn delete(&self, kind: &Kind, made: &Made) -> Result<(), Problem> {
+        if let Some(own) = kind.own {
+            return self.delete_own(own, made).await;
+        }
         let properties = match self.real(kind, made).await {
             Ok(properties) => properties,
             // A secret that is gone keeps nothing from being deleted.
             Err(_) => made.properties.clone(),
         };
-        for step in &kind.delete {
+        let steps = match made.policy == "Snapshot" && !kind.snapshot.is_empty() {
+            true => &kind.snapshot,
+            false => &kind.delete,
+        };
+        for step in steps {
             let none = json!({});
             match self
                 .run(
@@ -377,6 +412,9 @@ impl Provider<'_> {
 
     /// Is nothing left of it?
     pub async fn is_gone(&self, kind: &Kind, made: &Made) -> Result<bool, Problem> {
+        if let Some(own) = kind.own {
+            return self.is_gone_own(own, made).await;
+        }
         let (Some(gone), Some(read)) = (&kind.gone, &kind.read) else {
             return Ok(true);
         };
@@ -396,7 +434,9 @@ impl Provider<'_> {
 
 /// The tags that properties ask for, as a list or as a map.
 fn tags(properties: &Value) -> BTreeMap<String, String> {
-    match properties.get("Tags") {
+    let own = properties.get("Tags").filter(|v| !v.is_null());
+    // A launch template's own tags have the form of EC2's operation.
+    match own.or_else(|| properties.get("TagSpecifications")?.get(0)?.get("Tags")) {
         Some(Value::Array(items)) => {
             let pair =
                 |item: &Value| Some((text_of(item.get("Key")?), text_of(item.get("Value")?)));

@@ -4,11 +4,13 @@ use super::plan::Step;
 use super::provision::{Provider, changed};
 use super::reason::Problem;
 use super::scene::{Desired, REFERENCE, Scene};
-use super::{Engine, Said, resource_key};
-use crate::model::{Made, StackResource, Stage};
-use crate::types::{self, Kind};
+use super::{Engine, OWN_ID, Said, policy, resource_key, sealed};
+use crate::model::{Made, Phase, StackResource, Stage};
+use crate::template::Declared;
+use crate::types::{self, Kind, Own};
 use neargate_service::AwsError;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long what is still in use is asked to go.
@@ -23,6 +25,7 @@ impl Engine {
             Step::Cancel(name) => self.cancel(scene, &name).await,
             Step::Revert(name) => self.revert(scene, &name).await,
             Step::Delete(name, whole) => self.delete(scene, &name, whole).await,
+            Step::Hold => self.hold(scene).await,
             Step::Finish => self.finish(scene).await,
             Step::Fail(why) => self.fail(scene, &why).await,
         }
@@ -37,6 +40,10 @@ impl Engine {
         Provider {
             house: &self.house,
             scope: &scene.scope,
+            stack: &scene.stack,
+            deployment: &scene.deployment,
+            is_revert: scene.operation.phase == Phase::RollBackUpdate,
+            since: r.at,
             role: scene.stack.role_arn.as_deref(),
             asker: &scene.operation.asker,
             stack_name: &scene.stack.name,
@@ -54,7 +61,8 @@ impl Engine {
         tell: bool,
     ) -> Result<(), AwsError> {
         let key = resource_key(&scene.scope, &scene.stack, &resource.logical_id);
-        let mut tx = self.house.db.tx().put(key, resource);
+        let stored = sealed::seal_resource(&self.house, &key, resource);
+        let mut tx = self.house.db.tx().put(key, &stored);
         if tell {
             let made = resource.next.as_ref().or(resource.now.as_ref());
             let properties = made.map(|m| scene.shown(&m.properties));
@@ -96,6 +104,7 @@ impl Engine {
             depends_on: depends_on.cloned().collect(),
             metadata: None,
             failing_since: None,
+            drift: None,
         };
         let desired = match scene.desired(name, declared) {
             Ok(desired) => desired,
@@ -119,6 +128,7 @@ impl Engine {
             resource.next = Some(Made {
                 kind: desired.kind,
                 properties: desired.properties,
+                secret: !scene.hidden().is_empty(),
                 ..Made::default()
             });
             return self.failed(scene, resource, Problem::new(why)).await;
@@ -127,13 +137,16 @@ impl Engine {
             kind: desired.kind.clone(),
             properties: desired.properties.clone(),
             policy: desired.deletion_policy.clone(),
+            secret: !scene.hidden().is_empty(),
             ..Made::default()
         };
         let Some(now) = resource.now.clone() else {
             return self.make(scene, resource, kind, next).await;
         };
         let differing = changed(&now.properties, &next.properties);
-        if now.kind == next.kind && differing.is_empty() {
+        // A nested stack's template may be another at the same address.
+        let always = kind.own == Some(Own::Stack);
+        if now.kind == next.kind && differing.is_empty() && !always {
             // Nothing is called; its policy may be another.
             let kept = Made {
                 policy: next.policy,
@@ -147,8 +160,28 @@ impl Engine {
             self.save(scene, &resource, false).await?;
             return Ok(true);
         }
+        let replaces = now.kind != next.kind || differing.iter().any(|p| kind.replaces(p));
+        let touched = policy::Touched {
+            logical_id: name,
+            kind: &now.kind,
+            action: if replaces {
+                "Update:Replace"
+            } else {
+                "Update:Modify"
+            },
+        };
+        if let Err(why) = policy::may(scene.policy(), touched) {
+            next.physical_id.clone_from(&now.physical_id);
+            resource.next = Some(next);
+            return self.failed(scene, resource, Problem::new(why)).await;
+        }
+        if let Some(why) = rolling(declared, &differing) {
+            next.physical_id.clone_from(&now.physical_id);
+            resource.next = Some(next);
+            return self.failed(scene, resource, Problem::new(why)).await;
+        }
         resource.before = Some(now.clone());
-        if now.kind != next.kind || differing.iter().any(|p| kind.replaces(p)) {
+        if replaces {
             resource.reason = Some("Requested update requires the creation of a new physical resource; hence creating one.".into());
             let doomed = Made {
                 policy: desired.replace_policy,
@@ -270,12 +303,43 @@ impl Engine {
                 Ok(false)
             }
             Ok(Some(attributes)) => {
+                let is_created = resource
+                    .now
+                    .as_ref()
+                    .is_none_or(|now| now.physical_id != next.physical_id);
+                if is_created && let Some(policy) = creation_policy(scene, &resource.logical_id) {
+                    match provider.is_signalled(kind, &next, &policy).await {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            if is_first {
+                                self.save(scene, &resource, false).await?;
+                            }
+                            return Ok(false);
+                        }
+                        Err(problem) => return self.stumbled(scene, resource, problem).await,
+                    }
+                }
                 next.attributes = attributes;
+                let was = next.physical_id.clone();
+                let renamed = next
+                    .attributes
+                    .as_object_mut()
+                    .and_then(|map| map.remove(OWN_ID));
+                if let Some(id) = renamed.map(|id| crate::template::text_of(&id))
+                    && id != next.physical_id
+                {
+                    // A custom resource says by another id that it is another thing.
+                    next.physical_id = id;
+                }
+                let is_renamed = was != next.physical_id;
                 let reference = provider.reference(kind, &next);
                 if reference != json!(next.physical_id)
                     && let Value::Object(map) = &mut next.attributes
                 {
                     map.insert(REFERENCE.to_owned(), reference);
+                }
+                if is_renamed && let Some(now) = resource.now.take() {
+                    resource.doomed.push(now);
                 }
                 resource.now = Some(next);
                 resource.next = None;
@@ -397,6 +461,7 @@ impl Engine {
         let Some(before) = resource.before.take() else {
             return Ok(false);
         };
+        resource.token = self.house.rng.uuid();
         let is_at = resource.next.take().or_else(|| resource.now.clone());
         resource.operation.clone_from(&scene.operation.id);
         resource.reason = None;
@@ -435,6 +500,29 @@ impl Engine {
     }
 }
 
+/// The template's `CreationPolicy` of a resource, with what its functions come to.
+fn creation_policy(scene: &Scene, name: &str) -> Option<Value> {
+    let declared = scene.template.resource(name)?.creation_policy.as_ref()?;
+    scene.frame().resolve(declared).ok().flatten()
+}
+
+/// A change of an Auto Scaling group whose `UpdatePolicy` asks for other instances.
+fn rolling(declared: &Declared, differing: &BTreeSet<String>) -> Option<String> {
+    const CAUSES: [&str; 4] = [
+        "LaunchConfigurationName",
+        "LaunchTemplate",
+        "MixedInstancesPolicy",
+        "VPCZoneIdentifier",
+    ];
+    let policy = declared.update_policy.as_ref()?;
+    let named = ["AutoScalingRollingUpdate", "AutoScalingReplacingUpdate"];
+    let named = named.into_iter().find(|name| policy.get(name).is_some())?;
+    let cause = CAUSES.into_iter().find(|name| differing.contains(*name))?;
+    Some(format!(
+        "Neargate does not support the UpdatePolicy {named} yet: a change of {cause} would leave the instances as they are"
+    ))
+}
+
 /// What is still to go; an update that failed and was left as it was may have put among it what is there.
 fn left_over(resource: &StackResource) -> Vec<Made> {
     let is_there = |made: &Made| {
@@ -453,6 +541,9 @@ fn left_over(resource: &StackResource) -> Vec<Made> {
 
 /// Are these properties that the type has?
 fn check(kind: &Kind, desired: &Desired) -> Result<(), String> {
+    if matches!(kind.own, Some(Own::Custom | Own::Function)) {
+        return Ok(());
+    }
     let known = kind.properties();
     let given = desired
         .properties

@@ -1,8 +1,8 @@
 //! A stack as a round sees it: its record, those of its resources, and its template with what its functions look
 //! at.
 
-use super::Engine;
-use crate::model::{Deployment, Export, Made, Operation, Stack, StackResource};
+use super::{Engine, policy, sealed};
+use crate::model::{Deployment, Export, Made, Operation, Phase, Stack, StackResource};
 use crate::template::functions::{Frame, Known};
 use crate::template::{Declared, Template, graph};
 use crate::types;
@@ -17,6 +17,8 @@ pub struct Scene {
     pub scope: Scope,
     pub stack: Stored<Stack>,
     pub operation: Operation,
+    /// What the stack is on its way to be, with nothing sealed.
+    pub deployment: Deployment,
     pub template: Arc<Template>,
     pub resources: BTreeMap<String, Stored<StackResource>>,
     /// Those that the template has, with the parameters of the stack, in its order.
@@ -140,7 +142,10 @@ impl Scene {
             .await?;
         let resources = resources
             .into_iter()
-            .map(|r| (r.value.logical_id.clone(), r))
+            .map(|mut r| {
+                sealed::open_resource(&engine.house, &r.key, &mut r.value);
+                (r.value.logical_id.clone(), r)
+            })
             .collect();
         let outside = Outside::of(&engine.house, &scope, &template).await?;
         let mut scene = Scene {
@@ -148,6 +153,7 @@ impl Scene {
                 .into_iter()
                 .map(|(name, needs)| (name.to_owned(), needs))
                 .collect(),
+            deployment: sealed::open(&engine.house, &stack.deployment),
             scope,
             operation,
             template,
@@ -160,6 +166,9 @@ impl Scene {
         match scene.find_wanted() {
             Ok(wanted) => scene.wanted = wanted,
             Err(why) => scene.broken = Some(why),
+        }
+        if scene.broken.is_none() && scene.operation.phase == Phase::Update {
+            scene.broken = scene.forbidden();
         }
         Ok(scene)
     }
@@ -175,6 +184,40 @@ impl Scene {
         Ok(wanted)
     }
 
+    /// The policy that the update is held to.
+    pub fn policy(&self) -> Option<&str> {
+        match self.operation.phase {
+            Phase::Update => self
+                .operation
+                .policy
+                .as_deref()
+                .or(self.stack.policy.as_deref()),
+            _ => None,
+        }
+    }
+
+    /// Why the update may not take away what it would.
+    fn forbidden(&self) -> Option<String> {
+        let policy = self.policy()?;
+        let gone = self
+            .resources
+            .iter()
+            .filter(|(name, r)| r.now.is_some() && !self.wanted.contains(name));
+        gone.into_iter().find_map(|(name, resource)| {
+            let kind = resource
+                .now
+                .as_ref()
+                .map(|now| now.kind.as_str())
+                .unwrap_or_default();
+            let touched = policy::Touched {
+                logical_id: name,
+                kind,
+                action: "Update:Delete",
+            };
+            policy::may(Some(policy), touched).err()
+        })
+    }
+
     pub fn arn(&self) -> String {
         self.stack.arn(&self.scope)
     }
@@ -187,7 +230,7 @@ impl Scene {
             &self.scope,
             named,
             &self.template,
-            &self.stack.deployment,
+            &self.deployment,
             &self.outside,
         );
         for (name, resource) in &self.resources {
@@ -203,21 +246,26 @@ impl Scene {
     /// # Errors
     /// Why its template comes to nothing.
     pub fn desired(&self, name: &str, declared: &Declared) -> Result<Desired, String> {
-        desired(&self.frame(), &self.stack.deployment, name, declared)
+        desired(&self.frame(), &self.deployment, name, declared)
     }
 
     /// Properties as events show them: without the values of parameters that are not to be shown.
     pub fn shown(&self, properties: &Value) -> Value {
-        let declared = self.template.declared();
-        let values = self.stack.deployment.parameters.iter();
-        let hidden = values.filter(|(name, value)| {
-            declared.get(name.as_str()).is_some_and(|d| d.no_echo) && !value.is_empty()
-        });
-        let hidden: Vec<&str> = hidden.map(|(_, value)| value.as_str()).collect();
+        let hidden = self.hidden();
         if hidden.is_empty() {
             return properties.clone();
         }
         masked(properties, &hidden)
+    }
+
+    /// The values of parameters that are not to be shown.
+    pub fn hidden(&self) -> Vec<&str> {
+        let declared = self.template.declared();
+        let values = self.deployment.parameters.iter();
+        let hidden = values.filter(|(name, value)| {
+            declared.get(name.as_str()).is_some_and(|d| d.no_echo) && !value.is_empty()
+        });
+        hidden.map(|(_, value)| value.as_str()).collect()
     }
 
     /// Has this operation looked at it?
@@ -226,7 +274,7 @@ impl Scene {
     }
 }
 
-fn masked(value: &Value, hidden: &[&str]) -> Value {
+pub fn masked(value: &Value, hidden: &[&str]) -> Value {
     match value {
         Value::String(text) => {
             let text = hidden
@@ -282,7 +330,9 @@ pub fn desired(
         tag(&mut properties, deployment);
     }
     let policy = |of: &Option<Value>, what: &str| match of {
-        None => Ok("Delete".to_owned()),
+        None => Ok(kind
+            .and_then(|k| k.policy.clone())
+            .unwrap_or_else(|| "Delete".to_owned())),
         Some(of) => frame
             .text(of)
             .map_err(|_| format!("Template error: {what} of {name} must be a string")),
@@ -330,5 +380,9 @@ pub async fn resources(
     stack: &Stack,
 ) -> Result<Vec<Stored<StackResource>>, AwsError> {
     let prefix = db::key::<StackResource>(scope, &format!("{}/", stack.id));
-    house.db.list_prefix::<StackResource>(&prefix).await
+    let mut all = house.db.list_prefix::<StackResource>(&prefix).await?;
+    for resource in &mut all {
+        sealed::open_resource(house, &resource.key, &mut resource.value);
+    }
+    Ok(all)
 }

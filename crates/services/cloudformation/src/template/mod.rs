@@ -45,6 +45,8 @@ pub struct Declared {
     pub deletion_policy: Option<Value>,
     pub replace_policy: Option<Value>,
     pub metadata: Option<Value>,
+    pub creation_policy: Option<Value>,
+    pub update_policy: Option<Value>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -306,13 +308,6 @@ fn resource(name: &str, declared: Value) -> Result<Declared, String> {
     if let Some(unknown) = map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(format!("Invalid template resource property '{unknown}'"));
     }
-    for refused in ["CreationPolicy", "UpdatePolicy"] {
-        if map.contains_key(refused) {
-            return Err(format!(
-                "Neargate does not support {refused} (of the resource {name}) yet."
-            ));
-        }
-    }
     let kind = match map.remove("Type") {
         Some(Value::String(kind)) => kind,
         None => {
@@ -365,6 +360,8 @@ fn resource(name: &str, declared: Value) -> Result<Declared, String> {
         deletion_policy: map.remove("DeletionPolicy"),
         replace_policy: map.remove("UpdateReplacePolicy"),
         metadata: map.remove("Metadata"),
+        creation_policy: map.remove("CreationPolicy"),
+        update_policy: map.remove("UpdatePolicy"),
     })
 }
 

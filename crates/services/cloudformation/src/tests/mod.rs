@@ -2,13 +2,16 @@
 //! are made of are played by a cloud of queues.
 
 mod engine;
+mod flows;
 mod operations;
 mod template;
 
 use crate::CloudFormation;
 use crate::engine::Engine;
-use crate::model::{ChangeSet, Event, Export, Name, Stack, StackResource, TemplateText};
+use crate::model::{ChangeSet, Event, Export, Name, Signal, Stack, StackResource, TemplateText};
 use neargate_api_cloudformation::{self as api, ops};
+use neargate_api_s3 as s3;
+use neargate_api_sns as sns;
 use neargate_api_sqs as sqs;
 use neargate_service::golden::check;
 use neargate_service::{AwsError, Component, Ctx, OperationTable, Stored};
@@ -28,6 +31,8 @@ pub struct Queues {
     /// After so many calls the next one is carried out and never answered.
     silent_after: Mutex<Option<usize>>,
     silent: Notify,
+    /// No change of one succeeds.
+    stuck: Mutex<bool>,
 }
 
 impl Queues {
@@ -123,6 +128,9 @@ async fn set(
     input: sqs::SetQueueAttributesInput,
 ) -> Result<Unit, AwsError> {
     let name = name_of(&input.queue_url);
+    if *queues.stuck.lock().expect("one test") {
+        return Err(AwsError::client("InvalidAttributeValue", "It is stuck."));
+    }
     if let Some(queue) = queues.there.lock().expect("one test").get_mut(&name) {
         queue.extend(input.attributes.clone());
     }
@@ -141,8 +149,47 @@ async fn delete(
     Ok(Unit)
 }
 
+/// What is in buckets, and what was published.
+#[derive(Debug, Default)]
+pub struct Cloud {
+    objects: Mutex<BTreeMap<String, String>>,
+    published: Mutex<Vec<String>>,
+}
+
+async fn object(
+    cloud: Arc<Cloud>,
+    _: Ctx,
+    input: s3::GetObjectInput,
+) -> Result<s3::GetObjectOutput, AwsError> {
+    let text = cloud
+        .objects
+        .lock()
+        .expect("one test")
+        .get(&input.key)
+        .cloned();
+    let text = text.ok_or_else(|| AwsError::client("NoSuchKey", "None."))?;
+    Ok(s3::GetObjectOutput {
+        body: Some(text.into()),
+        ..Default::default()
+    })
+}
+
+async fn publish(
+    cloud: Arc<Cloud>,
+    _: Ctx,
+    input: sns::PublishInput,
+) -> Result<sns::PublishOutput, AwsError> {
+    cloud
+        .published
+        .lock()
+        .expect("one test")
+        .push(input.message);
+    Ok(sns::PublishOutput::default())
+}
+
 pub struct World {
     pub lab: Lab,
+    pub cloud: Arc<Cloud>,
     pub queues: Arc<Queues>,
     pub engine: Engine,
 }
@@ -156,10 +203,21 @@ impl World {
             .on(sqs::ops::GetQueueUrl, url)
             .on(sqs::ops::SetQueueAttributes, set)
             .on(sqs::ops::DeleteQueue, delete);
-        lab.house.caller.connect(vec![Arc::new(table)]);
+        let cloud = Arc::<Cloud>::default();
+        let objects =
+            OperationTable::new(&s3::SERVICE, cloud.clone()).on(s3::ops::GetObject, object);
+        let topics =
+            OperationTable::new(&sns::SERVICE, cloud.clone()).on(sns::ops::Publish, publish);
+        lab.house.caller.connect(vec![
+            Arc::new(table),
+            Arc::new(objects),
+            Arc::new(topics),
+            Arc::new(CloudFormation).table(),
+        ]);
         let engine = Engine::new(lab.house.clone());
         World {
             lab,
+            cloud,
             queues,
             engine,
         }
@@ -171,6 +229,26 @@ impl World {
         input: O::Input,
     ) -> Result<O::Output, AwsError> {
         call(&*Arc::new(CloudFormation).table(), self.lab.cx(), op, input).await
+    }
+
+    /// What was asked of custom resources since this was called last.
+    pub fn published(&self) -> Vec<serde_json::Value> {
+        let all = std::mem::take(&mut *self.cloud.published.lock().expect("one test"));
+        all.iter()
+            .map(|text| serde_json::from_str(text).expect("JSON"))
+            .collect()
+    }
+
+    /// Puts a text at an address.
+    pub async fn put(&self, address: &str, text: &str) -> u16 {
+        let at = address.find(crate::door::PATH).expect("an address of ours");
+        let taken = crate::door::take(&self.lab.house, &address[at..], text.as_bytes()).await;
+        taken.expect("taken").0.as_u16()
+    }
+
+    pub async fn answer(&self, asked: &serde_json::Value, text: &str) -> u16 {
+        self.put(asked["ResponseURL"].as_str().expect("an address"), text)
+            .await
     }
 
     /// Lets the engine do all that there is to do.
@@ -283,4 +361,5 @@ fn stored_forms() {
     check::<Event>(dir);
     check::<ChangeSet>(dir);
     check::<Export>(dir);
+    check::<Signal>(dir);
 }

@@ -114,6 +114,21 @@ impl Sight<'_> {
                     Value::String(named.char_indices().map(dashed).collect())
                 }),
             "dhcp" => Some(dhcp(self.properties?)),
+            // Lists that an operation takes as one text.
+            "joined" => {
+                let items = self.properties?.get(rest)?.as_array()?;
+                let texts: Vec<String> = items.iter().map(crate::template::text_of).collect();
+                Some(json!(texts.join(",")))
+            }
+            // Maps that an operation takes as a list.
+            "entries" => {
+                let map = self.properties?.get(rest)?.as_object()?;
+                Some(
+                    map.iter()
+                        .map(|(key, value)| json!({"Key": key, "Value": value}))
+                        .collect(),
+                )
+            }
             "record_set" => Some(record_set(self.properties?)),
             "target" => {
                 let target = self.properties?.get("ScalingTargetId")?.as_str()?;
@@ -244,7 +259,10 @@ pub fn properties(of: &Value, into: &mut BTreeSet<String>) {
                         into.insert("SecretString".into());
                     }
                     _ => {
-                        if let Some(name) = part.strip_prefix('$') {
+                        let named = part
+                            .strip_prefix("=joined.")
+                            .or_else(|| part.strip_prefix("=entries."));
+                        if let Some(name) = named.or_else(|| part.strip_prefix('$')) {
                             let name = name.split(['.', '|', '>']).next().unwrap_or_default();
                             into.insert(name.to_owned());
                         }

@@ -13,7 +13,14 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 14] = [
+    include_str!("cdk.yaml"),
+    include_str!("own.yaml"),
+    include_str!("compute.yaml"),
+    include_str!("delivery.yaml"),
+    include_str!("data.yaml"),
+    include_str!("access.yaml"),
+    include_str!("signals.yaml"),
     include_str!("ec2.yaml"),
     include_str!("ecs.yaml"),
     include_str!("elbv2.yaml"),
@@ -72,6 +79,33 @@ pub struct Kind {
     pub find: Option<Read>,
     /// The property by which a secret is generated.
     pub generates: Option<String>,
+    /// One of CloudFormation's own, which is carried out by code.
+    pub own: Option<Own>,
+    /// Instances of a group that are in service count as signals of it.
+    #[serde(default)]
+    pub instances: bool,
+    /// Attributes that only the answer of the call tells which makes it.
+    #[serde(default)]
+    pub keeps: BTreeMap<String, Value>,
+    /// Instead of `delete`, where a snapshot of it is to stay.
+    #[serde(default)]
+    pub snapshot: Vec<Step>,
+    /// Its `DeletionPolicy` and `UpdateReplacePolicy` where the template has none.
+    pub policy: Option<String>,
+}
+
+/// What is no other service's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Own {
+    Stack,
+    Custom,
+    Condition,
+    Handle,
+    Attachment,
+    /// A function that nothing runs: what it is for is made without it.
+    Function,
+    /// Empties something before that is deleted.
+    Emptied,
 }
 
 /// A name that is made up when the template gives none.
@@ -188,6 +222,9 @@ impl Kind {
     /// Is a change of this property carried out without replacement?
     pub fn can_change(&self, property: &str) -> bool {
         let steps = self.set.iter().chain(&self.update);
+        if matches!(self.own, Some(Own::Custom | Own::Function)) {
+            return true;
+        }
         let by_step = steps.flat_map(Step::concerns).any(|p| p == property);
         let by_tags = property == "Tags" && (!self.retag.is_empty() || self.is_tagged_by_ec2());
         by_step || by_tags || self.free.iter().any(|p| p == property)
@@ -221,5 +258,16 @@ pub fn all() -> &'static BTreeMap<String, Kind> {
 }
 
 pub fn kind(name: &str) -> Option<&'static Kind> {
-    all().get(name)
+    let own = all().get(name);
+    match name.starts_with(CUSTOM) {
+        true => own.or_else(|| all().get("AWS::CloudFormation::CustomResource")),
+        false => own,
+    }
 }
+
+/// Is it made here without the function that makes it elsewhere?
+pub fn is_native(name: &str) -> bool {
+    name.starts_with(CUSTOM) && all().contains_key(name)
+}
+
+const CUSTOM: &str = "Custom::";

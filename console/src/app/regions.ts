@@ -1,0 +1,28 @@
+// Regions as AWS calls them; every one of them is here.
+
+export const REGIONS: [string, string][] = [
+  ['us-east-1', 'N. Virginia'],
+  ['us-east-2', 'Ohio'],
+  ['us-west-1', 'N. California'],
+  ['us-west-2', 'Oregon'],
+  ['ca-central-1', 'Canada'],
+  ['sa-east-1', 'São Paulo'],
+  ['eu-central-1', 'Frankfurt'],
+  ['eu-central-2', 'Zurich'],
+  ['eu-west-1', 'Ireland'],
+  ['eu-west-2', 'London'],
+  ['eu-west-3', 'Paris'],
+  ['eu-north-1', 'Stockholm'],
+  ['eu-south-1', 'Milan'],
+  ['eu-south-2', 'Spain'],
+  ['ap-south-1', 'Mumbai'],
+  ['ap-southeast-1', 'Singapore'],
+  ['ap-southeast-2', 'Sydney'],
+  ['ap-northeast-1', 'Tokyo'],
+  ['ap-northeast-2', 'Seoul'],
+  ['ap-northeast-3', 'Osaka'],
+  ['ap-east-1', 'Hong Kong'],
+  ['me-south-1', 'Bahrain'],
+  ['me-central-1', 'UAE'],
+  ['af-south-1', 'Cape Town'],
+];
