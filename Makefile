@@ -71,11 +71,11 @@ bench: setup-test venv
 	cargo build --release --locked -p neargate
 	benches/run
 
-deb: setup
+deb: setup console
 	cargo build --release --locked -p neargate
 	tools/deb target/release/neargate target/package
 
-image: setup
+image: setup console
 	cargo build --release --locked -p neargate
 	rm -rf target/image
 	tools/image target/release/neargate target/image
