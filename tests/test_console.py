@@ -175,6 +175,22 @@ def test_another_origin_cannot_drive_the_port(visit, gate):
     assert gate.client("ecs").list_clusters()["clusterArns"] == []
 
 
+def test_a_page_in_a_bucket_cannot_drive_the_port(visit, gate):
+    page = """<!doctype html><title>start</title><script>
+      const call = {method: 'POST', body: '{"clusterName": "stolen"}', headers: {
+        'x-amz-target': 'AmazonEC2ContainerServiceV20141113.CreateCluster', 'content-type': 'application/x-amz-json-1.1'}};
+      fetch('/', call).then((answer) => { document.title = 'end ' + answer.status; }, () => { document.title = 'end'; });
+      </script>"""
+    s3 = gate.client("s3")
+    s3.create_bucket(Bucket="things")
+    s3.put_object(Bucket="things", Key="page.html", Body=page.encode(), ContentType="text/html")
+    for url in (f"{gate.url}/things", f"http://things.s3.localhost:{gate.port}"):
+        visit.page.goto(f"{url}/page.html")
+        visit.page.wait_for_function("document.title.startsWith('end')")
+        assert visit.page.title() in ("end", "end 400"), url
+    assert gate.client("ecs").list_clusters()["clusterArns"] == []
+
+
 def test_who_must_sign_signs_in(browser, make_gate):
     gate = make_gate("--enforce")
     gate.start()

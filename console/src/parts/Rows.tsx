@@ -26,12 +26,14 @@ interface Props<T> {
   id: (item: T) => string;
   actions?: ReactNode | ((chosen: T[]) => ReactNode);
   choose?: 'single' | 'multi';
+  /** Told of what is chosen. */
+  onChoose?: (chosen: T[]) => void;
   empty?: ReactNode;
   size?: number;
   filter?: ReactNode;
 }
 
-export function Rows<T>({ title, full, description, live, columns, id, actions, choose, empty, size = 50, filter }: Props<T>) {
+export function Rows<T>({ title, full, description, live, columns, id, actions, choose, onChoose, empty, size = 50, filter }: Props<T>) {
   const [chosenIds, setChosenIds] = useState<string[]>([]);
   const none = (
     <Box textAlign="center" color="inherit" padding={{ vertical: 'm' }}>
@@ -78,7 +80,10 @@ export function Rows<T>({ title, full, description, live, columns, id, actions, 
       loadingText="Loading"
       selectionType={choose}
       selectedItems={chosen}
-      onSelectionChange={({ detail }) => setChosenIds(detail.selectedItems.map(id))}
+      onSelectionChange={({ detail }) => {
+        setChosenIds(detail.selectedItems.map(id));
+        onChoose?.(detail.selectedItems);
+      }}
       ariaLabels={{
         tableLabel: title,
         selectionGroupLabel: 'Selection',

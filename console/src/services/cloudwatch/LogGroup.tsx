@@ -1,3 +1,4 @@
+import { SpaceBetween } from '@cloudscape-design/components';
 import { useState } from 'react';
 import { logs } from '../../aws/clients';
 import { everything, useLive } from '../../aws/live';
@@ -54,16 +55,13 @@ function Streams({ group }: { group: string }) {
   );
   const [chosen, setChosen] = useState<string>();
   return (
-    <>
+    <SpaceBetween size="l">
       <Rows
         title="Streams"
         live={live}
         id={(s) => s.logStreamName ?? ''}
         choose="single"
-        actions={([stream]) => {
-          if (stream && stream.logStreamName !== chosen) setTimeout(() => setChosen(stream.logStreamName));
-          return null;
-        }}
+        onChoose={([stream]) => setChosen(stream?.logStreamName)}
         columns={[
           { header: 'Stream', cell: (s) => s.logStreamName, by: (s) => s.logStreamName, width: 380 },
           { header: 'Last event', cell: (s) => time(s.lastEventTimestamp), by: (s) => s.lastEventTimestamp, width: 180 },
@@ -71,6 +69,6 @@ function Streams({ group }: { group: string }) {
         ]}
       />
       {chosen && <LogLines group={group} streams={[chosen]} title={chosen} minutes={24 * 60 * 7} />}
-    </>
+    </SpaceBetween>
   );
 }

@@ -1,5 +1,5 @@
 import type { Metric } from '@aws-sdk/client-cloudwatch';
-import { Container, FormField, Header, Select, SpaceBetween } from '@cloudscape-design/components';
+import { Box, Container, FormField, Header, Select, SpaceBetween } from '@cloudscape-design/components';
 import { useState } from 'react';
 import { useLive } from '../../aws/live';
 import { Graph } from '../../parts/Graph';
@@ -15,10 +15,12 @@ const id = (m: Metric) => `${m.Namespace} ${m.MetricName} ${dimensions(m)}`;
 
 export default function Metrics() {
   const live = useLive(['cloudwatch-metrics'], metrics, 10_000);
+  const [chosen, setChosen] = useState<Metric[]>([]);
   const [span, setSpan] = useState(60);
   const [statistic, setStatistic] = useState('Average');
   return (
     <Page title="Metrics" error={live.error}>
+      <Chosen chosen={chosen} span={span} statistic={statistic} onSpan={setSpan} onStatistic={setStatistic} />
       <Rows
         title="All metrics"
         live={live}
@@ -31,7 +33,7 @@ export default function Metrics() {
           { header: 'Metric', cell: (m) => m.MetricName, by: (m) => m.MetricName, width: 200 },
           { header: 'Dimensions', cell: dimensions, by: dimensions, width: 360 },
         ]}
-        actions={(chosen) => <Chosen chosen={chosen} span={span} statistic={statistic} onSpan={setSpan} onStatistic={setStatistic} />}
+        onChoose={setChosen}
       />
     </Page>
   );
@@ -46,7 +48,7 @@ interface Choice {
 }
 
 function Chosen({ chosen, span, statistic, onSpan, onStatistic }: Choice) {
-  if (chosen.length === 0) return <>Choose metrics to see them.</>;
+  if (chosen.length === 0) return <Box color="text-body-secondary">Choose metrics to see them over time.</Box>;
   const spans = SPANS.map(([label, minutes]) => ({ label, value: String(minutes) }));
   return (
     <Container

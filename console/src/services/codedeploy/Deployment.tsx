@@ -1,5 +1,4 @@
-import { ProgressBar } from '@cloudscape-design/components';
-import { Button } from '@cloudscape-design/components';
+import { Button, ProgressBar, SpaceBetween } from '@cloudscape-design/components';
 import { act } from '../../app/notices';
 import { codeDeploy } from '../../aws/clients';
 import { useLive } from '../../aws/live';
@@ -53,7 +52,7 @@ function Steps({ id }: { id: string }) {
   });
   const target = live.data?.[0]?.ecsTarget;
   return (
-    <>
+    <SpaceBetween size="l">
       <Rows
         title="Task sets"
         live={{ ...live, data: target?.taskSetsInfo ?? live.data?.flatMap(() => []) }}
@@ -77,6 +76,6 @@ function Steps({ id }: { id: string }) {
           { header: 'What was said', cell: (e) => e.diagnostics?.message || '–', width: 220 },
         ]}
       />
-    </>
+    </SpaceBetween>
   );
 }

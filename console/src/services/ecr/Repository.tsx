@@ -47,17 +47,16 @@ function Images({ name }: { name: string }) {
         id={(i) => i.imageDigest ?? ''}
         choose="single"
         empty="No image has been pushed. The push commands say how."
-        actions={([image]) => {
-          if (image && image.imageDigest !== chosen) setTimeout(() => setChosen(image.imageDigest));
-          return (
-            <Confirm
-              verb="Delete"
-              what={image?.imageTags?.[0] ?? image?.imageDigest ?? ''}
-              disabled={!image}
-              action={() => ecr.batchDeleteImage({ repositoryName: name, imageIds: [{ imageDigest: image.imageDigest }] })}
-            />
-          );
-        }}
+        onChoose={([image]) => setChosen(image?.imageDigest)}
+        actions={([image]) => (
+          <Confirm
+            verb="Delete"
+            what={image?.imageTags?.[0] ?? image?.imageDigest ?? ''}
+            disabled={!image}
+            action={() => ecr.batchDeleteImage({ repositoryName: name, imageIds: [{ imageDigest: image.imageDigest }] })}
+            onDone={() => setChosen(undefined)}
+          />
+        )}
         columns={[
           { header: 'Tags', cell: (i) => i.imageTags?.join(', ') ?? 'untagged', by: (i) => i.imageTags?.join(), width: 140 },
           { header: 'Digest', cell: (i) => <Copied text={i.imageDigest} />, by: (i) => i.imageDigest, width: 320 },
