@@ -7,7 +7,7 @@ import { pretty } from './names';
 export function Facts({ title = 'Summary', facts, columns = 4 }: { title?: string; facts: [label: string, value: ReactNode][]; columns?: number }) {
   return (
     <Container header={<Header variant="h2">{title}</Header>}>
-      <KeyValuePairs columns={columns} items={facts.map(([label, value]) => ({ label, value: value === undefined || value === '' ? '–' : value }))} />
+      <KeyValuePairs columns={columns} minColumnWidth={190} items={facts.map(([label, value]) => ({ label, value: value === undefined || value === '' ? '–' : value }))} />
     </Container>
   );
 }

@@ -30,6 +30,7 @@ use neargate_sns::Sns;
 use neargate_sqs::{Engine as MessageEngine, EngineError as MessageError};
 use neargate_store::Store;
 use neargate_wire::route::Door;
+use neargate_xray::{Engine as TraceEngine, EngineError as TraceError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +86,8 @@ pub enum StartError {
     },
     #[error("cannot open the messages of queues")]
     Messages(#[source] MessageError),
+    #[error("cannot open the traces of requests")]
+    Traces(#[source] TraceError),
 }
 
 /// A running control plane. Dropping it ends its controllers.
@@ -143,6 +146,8 @@ impl ControlPlane {
         let outbound = Outbound::new(options.settings.reach.clone());
         let messages = MessageEngine::open(&data.join("messages"), clock.clone());
         let messages = messages.map_err(StartError::Messages)?;
+        let traces = TraceEngine::open(&data.join("traces"), clock.clone());
+        let traces = traces.map_err(StartError::Traces)?;
         let house = Arc::new(House {
             db,
             clock,
@@ -178,6 +183,7 @@ impl ControlPlane {
             objects,
             metrics: metrics.clone(),
             messages,
+            traces,
             sns: Arc::new(sns),
             codecommit: Arc::new(codecommit),
         });

@@ -49,6 +49,7 @@ pub struct Held {
     pub objects: Arc<Extents>,
     pub metrics: Arc<neargate_cloudwatch::Engine>,
     pub messages: Arc<neargate_sqs::Engine>,
+    pub traces: Arc<neargate_xray::Engine>,
     pub sns: Arc<Sns>,
     pub codecommit: Arc<CodeCommit>,
 }
@@ -74,7 +75,7 @@ pub fn components(held: Held) -> Vec<Arc<dyn Component>> {
         Arc::new(CloudFormation),
         Arc::new(AppMesh),
         Arc::new(CodeStarNotifications),
-        Arc::new(XRay),
+        Arc::new(XRay::new(held.traces)),
         Arc::new(Ecr),
         Arc::new(S3::new(held.objects)),
         Arc::<Iam>::default(),

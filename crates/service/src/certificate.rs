@@ -206,6 +206,14 @@ pub trait Authority: fmt::Debug + Send + Sync {
     /// # Errors
     /// The store's, and that of a key that cannot be certified.
     async fn certify(&self, house: &House, name: &str, key: &str) -> Result<String, AwsError>;
+
+    /// The authority's own certificate, in PEM: whoever believes it believes what it certified.
+    ///
+    /// # Errors
+    /// The store's; [`AwsError::not_implemented`] of one that has none.
+    async fn root(&self, _house: &House) -> Result<String, AwsError> {
+        Err(AwsError::not_implemented("acm", "an authority of our own"))
+    }
 }
 
 /// Where the authority takes its place in the house.
@@ -226,6 +234,15 @@ impl Seat {
         match self.0.get() {
             Some(authority) => authority.certify(house, name, key).await,
             None => Err(AwsError::not_implemented("acm", "certificates of our own")),
+        }
+    }
+
+    /// # Errors
+    /// As [`Authority::root`]; [`AwsError::not_implemented`] where there is no authority.
+    pub async fn root(&self, house: &House) -> Result<String, AwsError> {
+        match self.0.get() {
+            Some(authority) => authority.root(house).await,
+            None => Err(AwsError::not_implemented("acm", "an authority of our own")),
         }
     }
 }

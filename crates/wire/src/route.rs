@@ -4,7 +4,8 @@
 //! judges no signature: a credential scope is taken at its word here, and verified by whoever
 //! enforces. In order:
 //!
-//! 1. `/_neargate/...` is ours, whatever else the request says.
+//! 1. `/_neargate/...` is ours, whatever else the request says; a post to `/v1/traces` that is signed for X-Ray or not
+//!    at all is OpenTelemetry's.
 //! 2. A credential scope (header or presigned URL) names the service.
 //! 3. `X-Amz-Target`, or rpc-v2-cbor's path, names service and operation.
 //! 4. A registry's host, and the paths `/v2/`, `/v4/`, `/v1/data-channel/`, `/v1/repos/`, `/health`,
@@ -63,6 +64,8 @@ pub enum Door {
     Git,
     /// Where CloudFormation is told that a resource is ready.
     Signals,
+    /// Spans of OpenTelemetry, by OTLP over HTTP.
+    Spans,
 }
 
 /// The operation a request calls.
@@ -98,6 +101,11 @@ pub fn route(parts: &Parts, body: &[u8], services: &[&'static Service]) -> Route
         return Route::Internal;
     }
     let hints = Hints::of(parts, body);
+    // X-Ray's own endpoint of OpenTelemetry; a bucket's path is signed for S3.
+    let is_of_xray = || hints.scope.as_deref().is_none_or(|scope| scope == "xray");
+    if path == "/v1/traces" && parts.method == Method::POST && is_of_xray() {
+        return Route::Door(Door::Spans);
+    }
     if let Some(name) = &hints.scope {
         let candidates: Vec<_> = services
             .iter()

@@ -4,6 +4,7 @@
 //!
 //! It speaks netlink in bytes: what it reads of a flow it only compares and sends back.
 
+use super::netns;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use std::collections::BTreeSet;
 use std::io;
@@ -12,6 +13,9 @@ use std::net::Ipv4Addr;
 /// `NFNL_SUBSYS_CTNETLINK << 8`, with `IPCTNL_MSG_CT_GET` or `IPCTNL_MSG_CT_DELETE`.
 const GET: u16 = 0x101;
 const DELETE: u16 = 0x102;
+/// `IPCTNL_MSG_CT_GET_STATS`, and `CTA_STATS_GLOBAL_ENTRIES`.
+const STATISTICS: u16 = 0x105;
+const ENTRIES: u16 = 1;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 const NLM_F_DUMP: u16 = 0x300;
@@ -54,12 +58,43 @@ fn forget_those(is_one: impl Fn(&[u8]) -> Option<bool>) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    for flow in flows(&socket, is_one)? {
+    let done = forget_through(&socket, is_one);
+    netns::close_at_leisure(socket);
+    done
+}
+
+fn forget_through(socket: &Socket, is_one: impl Fn(&[u8]) -> Option<bool>) -> io::Result<()> {
+    // A search goes through the flows of every network of the host.
+    if count(socket)? == Some(0) {
+        return Ok(());
+    }
+    for flow in flows(socket, is_one)? {
         socket.send(&message(DELETE, NLM_F_REQUEST | NLM_F_ACK, &flow), 0)?;
         // It may have ended by itself meanwhile: whatever the answer, it is gone.
         socket.recv_from_full()?;
     }
     Ok(())
+}
+
+/// How many flows there are in this network, if the kernel tells.
+fn count(socket: &Socket) -> io::Result<Option<u32>> {
+    socket.send(&message(STATISTICS, NLM_F_REQUEST | NLM_F_ACK, &[]), 0)?;
+    let mut found = None;
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        let Some(kind) = datagram.get(4..).and_then(|rest| rest.first_chunk()) else {
+            return Ok(found);
+        };
+        // The acknowledgement, or a refusal of what this kernel does not know, comes last.
+        if u16::from_ne_bytes(*kind) == NLMSG_ERROR {
+            return Ok(found);
+        }
+        let attributes = datagram
+            .get(NLMSG_HEADER + IPV4.len()..)
+            .unwrap_or_default();
+        let entries = attribute(attributes, ENTRIES).and_then(|value| value.first_chunk());
+        found = entries.map(|count| u32::from_be_bytes(*count));
+    }
 }
 
 /// The `CTA_TUPLE_ORIG` of each of these flows, which names it.

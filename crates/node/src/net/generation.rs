@@ -1,6 +1,7 @@
 //! The number of nftables' rule set in the calling thread's network (`NFT_MSG_GETGEN`): it changes
 //! with every change that anybody makes, and asking costs no process.
 
+use super::netns;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use std::io;
 
@@ -21,8 +22,11 @@ pub(super) fn now() -> io::Result<u32> {
     message.extend_from_slice(&NLM_F_REQUEST.to_ne_bytes());
     message.extend_from_slice(&[0; 8]);
     message.extend_from_slice(&ANY);
-    socket.send(&message, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
+    let answer = socket
+        .send(&message, 0)
+        .and_then(|_| socket.recv_from_full());
+    netns::close_at_leisure(socket);
+    let (answer, _) = answer?;
     // The header, nfgenmsg, then the attribute NFTA_GEN_ID: length, type, number.
     let id = answer
         .get(NLMSG_HEADER + ANY.len() + 4..)

@@ -10,6 +10,7 @@
 //!
 //! A container instance's own network, with bridge and ports, is [`Instance`].
 
+mod batch;
 mod conntrack;
 mod dial;
 mod error;

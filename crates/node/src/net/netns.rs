@@ -5,8 +5,10 @@
 //! runtime that did so would take other tasks' sockets along.
 
 use super::error::NetworkError;
+use netlink_sys::Socket;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
@@ -135,9 +137,29 @@ where
         .name("netns".into())
         .stack_size(256 * 1024);
     thread
-        .spawn(move || done.send(work()).is_ok())
+        .spawn(move || {
+            LEFT_OPEN.set(Some(Vec::new()));
+            // Whoever asked may be gone; and nobody waits for what is closed after this.
+            let _ = done.send(work());
+            drop(LEFT_OPEN.take());
+        })
         .map_err(NetworkError::link("start a thread"))?;
     result.await.map_err(|_| NetworkError::Thread)?
+}
+
+thread_local! {
+    /// What is closed when the work of a thread of [`on_own_thread`] has been answered.
+    static LEFT_OPEN: RefCell<Option<Vec<Socket>>> = const { RefCell::new(None) };
+}
+
+/// Closes a socket to nftables, after the answer where there is one to come: who closes such a socket
+/// waits in the kernel until what any transaction took away is freed, a grace period later.
+pub(super) fn close_at_leisure(socket: Socket) {
+    LEFT_OPEN.with_borrow_mut(|left| {
+        if let Some(left) = left {
+            left.push(socket);
+        }
+    });
 }
 
 /// The namespace that a thread came from.

@@ -2,8 +2,9 @@
 //! whole, or as the difference from what was loaded before; either is one transaction, so that the
 //! kernel goes from the old rules to the new ones and is never between them.
 
+use super::batch::{Batch, Unsayable};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 
 /// Sets and chains by family, table and name, such as `inet neargate guard`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,29 +87,28 @@ impl Tables {
 
     /// The text that makes this of `before`; empty where they are the same.
     pub(super) fn since(&self, before: &Tables) -> String {
-        let mut text = String::new();
-        let mut say = |line: std::fmt::Arguments<'_>| {
-            let _ = text.write_fmt(line);
-        };
-        for (name, set) in self
-            .sets
-            .iter()
-            .filter(|(n, _)| !before.sets.contains_key(*n))
-        {
-            match set.kind {
-                Kind::Set(of) => say(format_args!("add set {name} {{ type {of}; }}\n")),
-                Kind::Map(of, to) => {
-                    say(format_args!("add map {name} {{ type {of} : {to}; }}\n"));
-                }
-            }
+        let changes = self.changes(before);
+        changes.iter().map(ToString::to_string).collect()
+    }
+
+    /// The same as what the kernel is told without `nft`; `None` where only that can say it, and where
+    /// nothing changes.
+    pub(super) fn batch_since(&self, before: &Tables) -> Option<Batch> {
+        let (changes, mut batch) = (self.changes(before), Batch::default());
+        for change in &changes {
+            change.say(&mut batch).ok()?;
         }
+        (!changes.is_empty()).then_some(batch)
+    }
+
+    fn changes<'a>(&'a self, before: &'a Tables) -> Vec<Change<'a>> {
+        let mut changes = Vec::new();
+        let sets = self.sets.iter();
+        let new = sets.filter(|(name, _)| !before.sets.contains_key(*name));
+        changes.extend(new.map(|(name, set)| Change::AddSet(name, set.kind)));
         let is_new = |name: &String| !before.chains.contains_key(name);
-        for (name, chain) in self.chains.iter().filter(|(n, _)| is_new(n)) {
-            match chain.hook {
-                "" => say(format_args!("add chain {name}\n")),
-                hook => say(format_args!("add chain {name} {{ {hook} }}\n")),
-            }
-        }
+        let new = self.chains.iter().filter(|(name, _)| is_new(name));
+        changes.extend(new.map(|(name, chain)| Change::AddChain(name, chain.hook)));
         // Elements go before the chains that they lead to, and before others come in their place.
         let none = BTreeMap::new();
         for (name, old) in &before.sets {
@@ -116,58 +116,102 @@ impl Tables {
             let gone = old.elements.iter().filter(|(k, v)| new.get(*k) != Some(v));
             let gone: Vec<&str> = gone.map(|(k, _)| k.as_str()).collect();
             if !gone.is_empty() {
-                say(format_args!(
-                    "delete element {name} {{ {} }}\n",
-                    gone.join(", ")
-                ));
+                changes.push(Change::DeleteElements(name, old.kind, gone));
             }
         }
-        for (name, old) in &before.chains {
-            if self.chains.get(name) != Some(old) {
-                say(format_args!("flush chain {name}\n"));
-            }
-        }
+        let changed = |name: &String, old: &Chain| self.chains.get(name) != Some(old);
+        let old = before
+            .chains
+            .iter()
+            .filter(|(name, old)| changed(name, old));
+        changes.extend(old.map(|(name, _)| Change::FlushChain(name)));
         for (name, chain) in &self.chains {
             if before.chains.get(name) != Some(chain) {
-                for rule in &chain.rules {
-                    say(format_args!("add rule {name} {rule}\n"));
-                }
+                let rules = chain.rules.iter();
+                changes.extend(rules.map(|rule| Change::AddRule(name, rule)));
             }
         }
         for (name, set) in &self.sets {
             let old = before.sets.get(name).map_or(&none, |s| &s.elements);
             let new = set.elements.iter().filter(|(k, v)| old.get(*k) != Some(v));
-            let new: Vec<String> = new
-                .map(|(k, v)| match v.as_str() {
-                    "" => k.clone(),
-                    v => format!("{k} : {v}"),
-                })
-                .collect();
+            let new: Vec<(&str, &str)> = new.map(|(k, v)| (k.as_str(), v.as_str())).collect();
             if !new.is_empty() {
-                say(format_args!(
-                    "add element {name} {{ {} }}\n",
-                    new.join(", ")
-                ));
+                changes.push(Change::AddElements(name, set.kind, new));
             }
         }
-        for name in before
-            .chains
-            .keys()
-            .filter(|n| !self.chains.contains_key(*n))
-        {
-            say(format_args!("delete chain {name}\n"));
+        let is_gone = |name: &&String| !self.chains.contains_key(*name);
+        let gone = before.chains.keys().filter(is_gone);
+        changes.extend(gone.map(|name| Change::DeleteChain(name)));
+        let sets = before.sets.iter();
+        let gone = sets.filter(|(name, _)| !self.sets.contains_key(*name));
+        changes.extend(gone.map(|(name, set)| Change::DeleteSet(name, set.kind)));
+        changes
+    }
+}
+
+/// A step from one value to another; the names are `family table name`.
+enum Change<'a> {
+    AddSet(&'a str, Kind),
+    AddChain(&'a str, &'a str),
+    DeleteElements(&'a str, Kind, Vec<&'a str>),
+    FlushChain(&'a str),
+    AddRule(&'a str, &'a str),
+    AddElements(&'a str, Kind, Vec<(&'a str, &'a str)>),
+    DeleteChain(&'a str),
+    DeleteSet(&'a str, Kind),
+}
+
+impl Change<'_> {
+    fn say(&self, batch: &mut Batch) -> Result<(), Unsayable> {
+        match self {
+            Change::AddSet(..) | Change::DeleteSet(..) => Err(Unsayable),
+            Change::AddChain(name, "") => batch.add_chain(name),
+            Change::AddChain(..) => Err(Unsayable),
+            Change::DeleteElements(name, kind, all) => {
+                batch.delete_elements(name, kind.keys(), all)
+            }
+            Change::FlushChain(name) => batch.flush_chain(name),
+            Change::AddRule(name, rule) => batch.add_rule(name, rule),
+            Change::AddElements(name, kind, all) => batch.add_elements(name, kind.keys(), all),
+            Change::DeleteChain(name) => batch.delete_chain(name),
         }
-        for (name, set) in before
-            .sets
-            .iter()
-            .filter(|(n, _)| !self.sets.contains_key(*n))
-        {
-            let kind = match set.kind {
-                Kind::Set(_) => "set",
-                Kind::Map(..) => "map",
-            };
-            say(format_args!("delete {kind} {name}\n"));
+    }
+}
+
+impl Kind {
+    fn keys(self) -> &'static str {
+        match self {
+            Kind::Set(of) | Kind::Map(of, _) => of,
         }
-        text
+    }
+}
+
+/// As a line for `nft`.
+impl fmt::Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::AddSet(name, Kind::Set(of)) => writeln!(f, "add set {name} {{ type {of}; }}"),
+            Change::AddSet(name, Kind::Map(of, to)) => {
+                writeln!(f, "add map {name} {{ type {of} : {to}; }}")
+            }
+            Change::AddChain(name, "") => writeln!(f, "add chain {name}"),
+            Change::AddChain(name, hook) => writeln!(f, "add chain {name} {{ {hook} }}"),
+            Change::DeleteElements(name, _, all) => {
+                writeln!(f, "delete element {name} {{ {} }}", all.join(", "))
+            }
+            Change::FlushChain(name) => writeln!(f, "flush chain {name}"),
+            Change::AddRule(name, rule) => writeln!(f, "add rule {name} {rule}"),
+            Change::AddElements(name, _, all) => {
+                let element = |(k, v): &(&str, &str)| match *v {
+                    "" => (*k).to_owned(),
+                    v => format!("{k} : {v}"),
+                };
+                let all: Vec<String> = all.iter().map(element).collect();
+                writeln!(f, "add element {name} {{ {} }}", all.join(", "))
+            }
+            Change::DeleteChain(name) => writeln!(f, "delete chain {name}"),
+            Change::DeleteSet(name, Kind::Set(_)) => writeln!(f, "delete set {name}"),
+            Change::DeleteSet(name, Kind::Map(..)) => writeln!(f, "delete map {name}"),
+        }
     }
 }

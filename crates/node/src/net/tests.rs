@@ -2,6 +2,7 @@
 //! not touched, and whatever is left goes with the test's thread. They need root and nft.
 
 mod acls;
+mod batch;
 mod gateways;
 mod groups;
 mod instance;

@@ -57,6 +57,10 @@ impl certificate::Authority for Acm {
     async fn certify(&self, house: &House, name: &str, key: &str) -> Result<String, AwsError> {
         authority::certify(house, name, key).await
     }
+
+    async fn root(&self, house: &House) -> Result<String, AwsError> {
+        authority::certificate(house).await
+    }
 }
 
 /// Which operations are served, and how completely.

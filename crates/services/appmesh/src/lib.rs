@@ -1,14 +1,18 @@
 //! AWS App Mesh: meshes of proxies that split, retry and watch the calls between services.
 //!
-//! [`api`] keeps the objects of meshes; [`plan`] is what they may be, pure.
+//! [`api`] keeps the objects of meshes; [`plan`] is what they may be, and what is made of them for a proxy, pure;
+//! [`source`] tells it to proxies.
 
 mod api;
 mod error;
 mod model;
 mod plan;
+mod source;
 
 #[cfg(test)]
 mod tests;
+
+pub use source::MeshSource;
 
 use neargate_api_appmesh::{SERVICE, ops};
 use neargate_service::{Component, OperationTable, Service};

@@ -169,6 +169,14 @@ pub(super) fn remove(site: &Site, vpc_id: &str, made: Option<&Made>) -> Result<(
 /// the number that says so next time, unless somebody came between.
 fn load(tables: &Tables, before: Option<&Made>) -> Result<Option<u32>, NetworkError> {
     let number = || generation::now().map_err(NetworkError::link("ask for nftables' generation"));
+    // What comes and goes with an interface needs no `nft`; and what it cannot do, `nft` explains.
+    if let Some(before) = before
+        && let Some(generation) = before.generation
+        && let Some(batch) = tables.batch_since(&before.tables)
+        && let Ok(next) = batch.send(generation)
+    {
+        return Ok(Some(next));
+    }
     let now = number()?;
     let known = before.filter(|b| b.generation == Some(now));
     if let (Some(before), None) = (before, known)

@@ -53,10 +53,25 @@ pub(super) fn ensure(
         if !own.up {
             link::set_up(nl, own.index, None).map_err(act("start the link to"))?;
             link::settle(nl, &name).map_err(act("start the link to"))?;
+            settle_there(site, vpc_id, peer)?;
         }
         joined.links.insert(peer.clone(), own.index);
     }
     Ok(joined)
+}
+
+/// The peer's end was up already, but carries packets only now that this one is.
+fn settle_there(site: &Site, vpc_id: &str, peer: &str) -> Result<(), NetworkError> {
+    let act = || NetworkError::link(format!("start the link of {peer} to {vpc_id}"));
+    let settle = || {
+        let mut there = Netlink::open().map_err(act())?;
+        link::settle(&mut there, &names::peering(vpc_id)).map_err(act())
+    };
+    match Place::At(site.dir.join(peer)).visit(settle) {
+        // It went meanwhile, and its link with it.
+        Err(NetworkError::Path { source, .. }) if is_no_namespace(&source) => Ok(()),
+        settled => settled,
+    }
 }
 
 /// Makes the link unless both ends are there, if the peer's namespace is: an end alone leads to a

@@ -1,5 +1,6 @@
 //! Operations through their table, on a store in memory.
 
+mod compile;
 mod objects;
 mod refusals;
 
