@@ -1,9 +1,12 @@
 # make run    set up this machine, build, and run Neargate with a demo task
 # make test   set up this machine and run every check and test
 # make soak   the tests that kill, cut the power and simulate, at length
+# make deb    the Debian package, in target/package
+# make image  the container image, in target/image
+# make sbom   what the program is built of, as CycloneDX
 # make bench  side-by-side benchmarks (benches/README.md)
 
-.PHONY: run test console checks unit e2e soak build venv bench setup setup-test
+.PHONY: run test console checks unit e2e soak build venv bench deb image sbom setup setup-test
 VENV := .venv
 # End-to-end tests mostly wait. Each lane runs them in a network namespace of its own.
 LANES ?= 2
@@ -67,3 +70,15 @@ bench: setup-test venv
 	tools/setup bench
 	cargo build --release --locked -p neargate
 	benches/run
+
+deb: setup console
+	cargo build --release --locked -p neargate
+	tools/deb target/release/neargate target/package
+
+image: setup console
+	cargo build --release --locked -p neargate
+	rm -rf target/image
+	tools/image target/release/neargate target/image
+
+sbom:
+	@tools/dependencies sbom

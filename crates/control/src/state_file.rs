@@ -32,6 +32,15 @@ pub enum StateError {
     Damaged(#[source] StoreError),
     #[error("cannot open the store under {path}")]
     Store { path: PathBuf, source: StoreError },
+    #[error(
+        "{path} has format {found}, and this Neargate reads {known}: a newer one has written it. \
+         Install that version again, or restore a backup that this one made"
+    )]
+    Newer {
+        path: PathBuf,
+        found: u64,
+        known: u64,
+    },
     #[error("cannot set {path} aside")]
     Aside { path: PathBuf, source: io::Error },
 }
@@ -64,6 +73,9 @@ pub fn open(
                 source,
             })?;
             open()
+        }
+        Err(StoreError::OtherFormat { found, known }) => {
+            return Err(StateError::Newer { path, found, known });
         }
         Err(damaged @ StoreError::Corrupt(_)) => return Err(StateError::Damaged(damaged)),
         opened => opened,

@@ -22,6 +22,9 @@ pub struct NetworkInterface {
     pub security_groups: Vec<String>,
     /// `ip-172-31-0-5.ec2.internal` or `ip-….<region>.compute.internal`.
     pub private_dns_name: String,
+    /// The domain of its VPC's own DHCP options, which its `resolv.conf` searches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_name: Option<String>,
     pub availability_zone: String,
     /// In a default VPC, whose interfaces the host reaches by their private addresses. Those that
     /// were stored before this was noted are.
@@ -30,6 +33,15 @@ pub struct NetworkInterface {
     /// The public address it was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_ipv4: Option<Ipv4Addr>,
+}
+
+impl NetworkInterface {
+    /// What its hosts complete a name by: what the VPC's DHCP options say, else the domain of private names.
+    pub fn search_domain(&self) -> Option<&str> {
+        let private = self.private_dns_name.split_once('.');
+        let private = private.map(|(_, domain)| domain);
+        self.domain_name.as_deref().or(private)
+    }
 }
 
 fn yes() -> bool {

@@ -1,8 +1,11 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
+use crate::backup::{Backup, Restore, Upgrade};
 use crate::client;
 use crate::commands::authority::Authority;
 use crate::commands::build::Build;
+use crate::commands::compose::Compose;
+use crate::commands::doctor::Doctor;
 use crate::commands::envoy::Envoy;
 use crate::commands::mail::Mail;
 use crate::commands::pipeline::Pipeline;
@@ -16,8 +19,9 @@ use crate::environment::{self, shell::Shell};
 use crate::people;
 use crate::running::Which;
 use crate::view::say_all;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use neargate_base::Region;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// ECS and Fargate on your own machines.
@@ -66,6 +70,11 @@ enum Command {
     Deploy(Deploy),
     Build(Build),
     Pipeline(Pipeline),
+    Compose(Compose),
+    Doctor(Doctor),
+    Backup(Backup),
+    Restore(Restore),
+    Upgrade(Upgrade),
     #[command(hide = true)]
     Builder(crate::builder::Serve),
     Envoy(Envoy),
@@ -88,6 +97,15 @@ enum Command {
     Config {
         #[command(flatten)]
         flags: Flags,
+    },
+    /// Print the completions of a shell: neargate completions bash > /etc/bash_completion.d/neargate
+    Completions {
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual's pages into a directory.
+    #[command(hide = true)]
+    Manual {
+        dir: PathBuf,
     },
     /// Print how completely each AWS operation is served, as JSON (docs/compatibility.md).
     #[command(hide = true)]
@@ -140,6 +158,11 @@ pub fn run() -> ExitCode {
         Command::Build(build) => return command(build.run()),
         Command::Pipeline(pipeline) => return command(pipeline.run()),
         Command::Envoy(envoy) => return command(envoy.run()),
+        Command::Compose(compose) => return command(compose.run()),
+        Command::Doctor(doctor) => return command(doctor.run()),
+        Command::Backup(backup) => backup.run().map_err(failed),
+        Command::Restore(restore) => restore.run().map_err(failed),
+        Command::Upgrade(upgrade) => upgrade.run().map_err(failed),
         Command::Builder(serve) => crate::builder::main(serve).map_err(failed),
         Command::Instance(instance) => return command(instance.run()),
         Command::Spot(spot) => return command(spot.run()),
@@ -156,6 +179,15 @@ pub fn run() -> ExitCode {
         Command::Config { flags } => Config::load(&flags).map_err(failed).map(|config| {
             say_all(&config.to_toml());
         }),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "neargate", &mut text);
+            say_all(&String::from_utf8_lossy(&text));
+            Ok(())
+        }
+        Command::Manual { dir } => clap_mangen::generate_to(Cli::command(), dir)
+            .map_err(anyhow::Error::from)
+            .map_err(failed),
         Command::Operations => operations().map_err(failed),
     };
     match outcome {

@@ -97,6 +97,7 @@ fn nowhere() -> NetworkInterface {
         vpc_id: String::new(),
         security_groups: Vec::new(),
         private_dns_name: String::new(),
+        domain_name: None,
         availability_zone: String::new(),
         in_default_vpc: true,
         public_ipv4: None,

@@ -5,6 +5,7 @@
 mod view;
 
 mod allocator;
+mod backup;
 mod builder;
 mod cli;
 mod client;
@@ -36,6 +37,7 @@ mod span;
 mod task_network;
 mod up;
 mod upstream;
+mod version;
 mod xray;
 
 use std::process::ExitCode;

@@ -58,6 +58,17 @@ pub async fn range(data: &Path, wanted: Option<VpcRange>) -> Result<(VpcRange, O
     Ok((range, None))
 }
 
+/// The range that is kept, or would be chosen now; an error: none is free. `None`: it cannot be told.
+pub async fn would_be(data: &Path) -> Option<Result<String, String>> {
+    if let Ok(Some(range)) = kept(data) {
+        return Some(Ok(range.to_string()));
+    }
+    match net::first_free(RANGES.to_vec()).await.ok()? {
+        Some(range) => Some(Ok(range.to_string())),
+        None => Some(Err("this host uses every range that is tried".into())),
+    }
+}
+
 /// What the directory has kept. One from before ranges could be chosen has AWS's.
 fn kept(data: &Path) -> Result<Option<VpcRange>> {
     let path = path(data);

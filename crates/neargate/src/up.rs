@@ -13,7 +13,7 @@ use crate::slices::{Running, SliceController};
 use crate::upstream::Local;
 use crate::{
     allocator, demo, environment, installation, instance_metadata, log, mail_relay, operator,
-    own_code, port_tls, preflight, smtp, task_network,
+    own_code, port_tls, preflight, smtp, task_network, version,
 };
 use anyhow::{Context, Result, bail};
 use neargate_base::time::{Stopwatch, SystemClock, WatchedClock};
@@ -51,6 +51,7 @@ pub fn run(config: Config, with_demo: bool) -> Result<()> {
     only_one(&config)?;
     // It makes the directory private before anything is in it.
     installation::id(&config.data, &Rng::from_entropy())?;
+    version::note(&config.data)?;
     // A core dump would hold every secret that is in memory.
     let no_dump = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     no_dump.context("cannot keep this process from leaving core dumps")?;

@@ -28,6 +28,7 @@ fn eni(n: u16) -> NetworkInterface {
         vpc_id: "vpc-1".into(),
         security_groups: vec!["sg-1".into()],
         private_dns_name: String::new(),
+        domain_name: None,
         availability_zone: String::new(),
         in_default_vpc: true,
         public_ipv4: None,

@@ -216,6 +216,7 @@ pub async fn reserve_as(
         vpc_id: subnet.vpc_id.clone(),
         security_groups: groups,
         private_dns_name: private_dns_name(address, &scope.region),
+        domain_name: vpc::own_domain(house, scope, &vpc).await?,
         availability_zone: subnet.availability_zone.clone(),
         in_default_vpc: vpc.is_default,
         public_ipv4: public,

@@ -133,6 +133,9 @@ pub enum StoreError {
     Unavailable(String),
     #[error("the store is corrupt: {0}")]
     Corrupt(String),
+    /// It is whole, and another program's: a newer one wrote it.
+    #[error("the store has format {found}, and this program reads {known}")]
+    OtherFormat { found: u64, known: u64 },
 }
 
 impl StoreError {
@@ -145,7 +148,8 @@ impl StoreError {
             | StoreError::LeaseNotFound(_)
             | StoreError::TooBig(_)
             | StoreError::Invalid(_)
-            | StoreError::Corrupt(_) => false,
+            | StoreError::Corrupt(_)
+            | StoreError::OtherFormat { .. } => false,
         }
     }
 }

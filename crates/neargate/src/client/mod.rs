@@ -4,11 +4,13 @@
 mod code;
 mod error;
 mod lines;
+mod query;
 mod target;
 mod tls;
 
 pub use code::Code;
 pub use error::{ClientError, next_step};
+pub use query::Element;
 pub use target::{Keys, Target};
 
 use anyhow::Result;

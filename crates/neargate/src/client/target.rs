@@ -24,7 +24,7 @@ impl std::fmt::Debug for Keys {
 }
 
 /// Where Neargate is: the flags that every command of this kind takes.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Which Neargate")]
 pub struct Target {
     /// The API's address [default: AWS_ENDPOINT_URL, then the one that runs here]

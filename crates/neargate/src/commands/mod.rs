@@ -2,7 +2,9 @@
 
 pub mod authority;
 pub mod build;
+pub mod compose;
 pub mod deploy;
+pub mod doctor;
 pub mod envoy;
 pub mod events;
 pub mod exec;
@@ -17,6 +19,7 @@ pub mod spot;
 mod tasks;
 pub mod top;
 pub mod trace;
+mod yaml;
 
 use crate::client::{ClientError, Code};
 use anyhow::Result;

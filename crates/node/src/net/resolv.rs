@@ -12,13 +12,13 @@ use std::path::Path;
 /// In this order the first that names a usable server is taken.
 const SOURCES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
-/// That of AWS's default DHCP options: AmazonProvidedDNS, and the domain of private names
+/// AmazonProvidedDNS, and the domain of the VPC's DHCP options, which is that of private names by default
 /// (<https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSet.html>).
 pub fn in_vpc(interface: &NetworkInterface) -> String {
     let range = interface.vpc_cidr.parse::<Cidr>();
     let server = range.map(|range| format!("nameserver {}\n", range.nth(2)));
-    let search = interface.private_dns_name.split_once('.');
-    let search = search.map(|(_, domain)| format!("search {domain}\n"));
+    let search = interface.search_domain();
+    let search = search.map(|domain| format!("search {domain}\n"));
     search.unwrap_or_default() + &server.unwrap_or_default()
 }
 

@@ -459,6 +459,7 @@ fn eni(number: u8) -> NetworkInterface {
         vpc_id: "vpc-1".into(),
         security_groups: vec!["sg-1".into()],
         private_dns_name: format!("ip-172-31-0-{number}.ec2.internal"),
+        domain_name: None,
         availability_zone: "us-east-1a".into(),
         in_default_vpc: true,
         public_ipv4: None,

@@ -16,7 +16,7 @@ mod records;
 pub use default::{
     companion, default_acl, default_group, ensure_default, make_default, move_default_vpcs,
 };
-pub use lookup::{default_subnet, zones};
+pub use lookup::{default_subnet, own_domain, zones};
 pub use records::{
     Acl, AclEntry, Association, DhcpOptions, EgressOnlyGateway, ElasticIp, Endpoint, EndpointKind,
     InternetGateway, ManagedPrefixList, NatGateway, NetworkAcl, PeeringConnection, PeeringSide,

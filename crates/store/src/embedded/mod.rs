@@ -190,6 +190,10 @@ fn open_database(medium: &Medium, now: Timestamp) -> Result<(Database, State, Le
     let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
     match opened {
         Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(schema::LoadError::Format(found))) => Err(StoreError::OtherFormat {
+            found,
+            known: schema::FORMAT,
+        }),
         Ok(Err(e)) => Err(match medium.fault() {
             Some(fault) if fault.cut_short => StoreError::Corrupt("the file is cut short".into()),
             Some(fault) => StoreError::Unavailable(fault.text),

@@ -22,7 +22,7 @@ const LEASES: TableDefinition<u64, u64> = TableDefinition::new("leases");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
 /// The layout this program writes, and the only one it reads.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 const FORMAT_ROW: &str = "format";
 const COMPACTED_ROW: &str = "compacted";
 const LAST_LEASE_ROW: &str = "last_lease";
@@ -34,6 +34,8 @@ pub(super) enum LoadError {
     Redb(#[from] Box<redb::Error>),
     #[error("{0}")]
     Content(String),
+    #[error("format {0} is not known")]
+    Format(u64),
 }
 
 /// Everything one durable commit writes.
@@ -69,10 +71,7 @@ pub(super) fn prepare(db: &Database) -> Result<(), LoadError> {
     let meta = txn.open_table(META).map_err(redb)?;
     match number(&meta, FORMAT_ROW)? {
         FORMAT => Ok(()),
-        other => {
-            let text = format!("format {other} is not known to this program, which reads {FORMAT}");
-            Err(LoadError::Content(text))
-        }
+        other => Err(LoadError::Format(other)),
     }
 }
 

@@ -66,6 +66,63 @@ pub struct Build {
 /// No Dockerfile is larger.
 const LARGEST_DOCKERFILE: u64 = 4 << 20;
 
+/// An image that another command builds.
+pub struct Image {
+    /// A repository and a tag.
+    pub name: String,
+    pub dir: PathBuf,
+    /// The Dockerfile's path, and its text where that is not in the file.
+    pub dockerfile: (String, Option<String>),
+    pub arguments: BTreeMap<String, Option<String>>,
+    pub stage: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub no_cache: bool,
+    pub target: Target,
+}
+
+impl Image {
+    /// Builds it and keeps it in our registry, as `neargate build` does: its name there, by its digest.
+    ///
+    /// # Errors
+    /// It does not build, or cannot be kept.
+    pub async fn build(self) -> Result<String> {
+        let (file, text) = self.dockerfile;
+        let dockerfile = match text {
+            Some(text) => (file, text),
+            None => {
+                let path = self.dir.join(&file);
+                let text = std::fs::read_to_string(&path);
+                (
+                    file,
+                    text.with_context(|| format!("cannot read {}", path.display()))?,
+                )
+            }
+        };
+        let argument = |(name, value): (String, Option<String>)| match value {
+            Some(value) => format!("{name}={value}"),
+            None => name,
+        };
+        let labels = self.labels.into_iter();
+        let build = Build {
+            tags: vec![self.name],
+            file: None,
+            arguments: self.arguments.into_iter().map(argument).collect(),
+            stage: self.stage,
+            labels: labels
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+            secrets: Vec::new(),
+            no_cache: self.no_cache,
+            no_network: false,
+            no_push: false,
+            dir: self.dir,
+            target: self.target,
+        };
+        let pushed = build.made(dockerfile).await?;
+        pushed.into_iter().next().context("one name was asked for")
+    }
+}
+
 impl Build {
     /// The image of this name from the Dockerfile of a directory.
     pub fn of(dir: PathBuf, tag: String, target: Target) -> Build {
@@ -85,6 +142,15 @@ impl Build {
     }
 
     pub async fn run(self) -> Result<ExitCode> {
+        let dockerfile = self.dockerfile()?;
+        for line in self.made(dockerfile).await? {
+            say(&line);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Builds: the names under which it was pushed, by digest, or else its id.
+    async fn made(self, dockerfile: (String, String)) -> Result<Vec<String>> {
         ensure!(
             rustix::process::geteuid().is_root(),
             "building runs containers, which needs root: start it with sudo"
@@ -99,7 +165,7 @@ impl Build {
         for tag in &self.tags {
             names.push(own.name(tag)?);
         }
-        let (file_name, dockerfile) = self.dockerfile()?;
+        let (file_name, dockerfile) = dockerfile;
         let context = Context::open(&self.dir, &file_name);
         let context = context.with_context(|| format!("cannot read {}", self.dir.display()))?;
         let request = Request {
@@ -136,13 +202,14 @@ impl Build {
             }
         };
         swept?;
-        if !self.no_push {
-            push(&builder, &own, &built, &names).await?;
-        }
-        if names.is_empty() {
-            say(&built.id.to_string());
-        }
-        Ok(ExitCode::SUCCESS)
+        let pushed = match self.no_push {
+            true => Vec::new(),
+            false => push(&builder, &own, &built, &names).await?,
+        };
+        Ok(match names.is_empty() {
+            true => vec![built.id.to_string()],
+            false => pushed,
+        })
     }
 
     /// The Dockerfile's name and text.
@@ -196,7 +263,13 @@ fn builder(data: &Path, own: Arc<Own>) -> Result<Arc<Builder>> {
     builder.context("cannot set up the builder")
 }
 
-async fn push(builder: &Arc<Builder>, own: &Own, built: &Built, names: &[String]) -> Result<()> {
+async fn push(
+    builder: &Arc<Builder>,
+    own: &Own,
+    built: &Built,
+    names: &[String],
+) -> Result<Vec<String>> {
+    let mut all = Vec::new();
     for name in names {
         own.make_repository(name).await?;
         let (reached, login) = neargate_node::build::Registries::reach(own, name)
@@ -208,9 +281,9 @@ async fn push(builder: &Arc<Builder>, own: &Own, built: &Built, names: &[String]
             .push(&built.digest, &reached, login.as_ref(), &nothing);
         let pushed = pushed.await.map_err(|e| anyhow::anyhow!("{e}"));
         pushed.with_context(|| format!("cannot push {name}"))?;
-        say(&format!("{name}@{}", built.digest));
+        all.push(format!("{name}@{}", built.digest));
     }
-    Ok(())
+    Ok(all)
 }
 
 fn interrupted() -> BuildError {

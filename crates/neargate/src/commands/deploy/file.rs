@@ -2,7 +2,7 @@
 //! `CreateService` in AWS's own names, and the cluster.
 
 use super::read::{read, structure, unknown_key};
-use super::yaml::{FileError, Key, Kind, Node, parse, wrong};
+use crate::commands::yaml::{FileError, Key, Kind, Node, parse, wrong};
 use neargate_api_ecs::{CreateServiceInput, RegisterTaskDefinitionInput};
 use neargate_wire::Structure;
 use neargate_wire::structure::from_value;

@@ -5,10 +5,11 @@ mod apply;
 mod file;
 mod images;
 mod plan;
-mod progress;
+pub(super) mod progress;
 mod read;
 mod wait;
-mod yaml;
+
+pub use read::unknown_key;
 
 use crate::client::Target;
 use crate::view::{Output, print_json};

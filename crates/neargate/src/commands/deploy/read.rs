@@ -1,7 +1,7 @@
 //! A YAML tree read as a shape of AWS's model: its keys are the model's members, its values
 //! have the members' types. Limits and patterns are the server's to judge.
 
-use super::yaml::{FileError, Kind as Tree, Node, wrong};
+use crate::commands::yaml::{FileError, Kind as Tree, Node, wrong};
 use neargate_wire::Value;
 use neargate_wire::schema::{Element, Kind, Shape};
 
@@ -28,7 +28,7 @@ pub fn read(node: &Node, shape: &Shape, path: &str) -> Result<Value, FileError> 
         (Kind::List(_), _) => expected("a list"),
         (Kind::Map { value, .. }, Tree::Map(entries)) => {
             let read = |(key, item): &(_, Node)| {
-                let key: &super::yaml::Key = key;
+                let key: &crate::commands::yaml::Key = key;
                 let at = format!("{path}.{}", key.name);
                 Ok((key.name.clone(), element(item, &value, &at)?))
             };

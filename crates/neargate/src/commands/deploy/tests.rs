@@ -1,7 +1,7 @@
 use super::file::wanted;
 use super::plan;
 use super::progress::{self, Verdict, verdict};
-use super::yaml::parse;
+use crate::commands::yaml::parse;
 use crate::view::Paint;
 use neargate_api_ecs as ecs;
 use neargate_base::Timestamp;

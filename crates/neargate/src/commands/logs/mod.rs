@@ -68,6 +68,20 @@ pub struct Logs {
 }
 
 impl Logs {
+    /// Those of a service of one cluster.
+    pub fn of_service(named: String, cluster: String, follow: bool, target: Target) -> Logs {
+        Logs {
+            named,
+            follow,
+            since: None,
+            container: None,
+            cluster: Some(cluster),
+            timestamps: false,
+            output: Output::default(),
+            target,
+        }
+    }
+
     pub async fn run(self) -> Result<ExitCode> {
         let client = self.target.client()?;
         let choice = choose::choose(&client, self.cluster.as_deref(), &self.named).await?;

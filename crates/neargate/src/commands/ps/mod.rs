@@ -38,6 +38,17 @@ pub struct Ps {
 }
 
 impl Ps {
+    /// Those of one cluster.
+    pub fn of_cluster(cluster: String, all: bool, output: Output, target: Target) -> Ps {
+        Ps {
+            cluster: Some(cluster),
+            service: None,
+            all,
+            output,
+            target,
+        }
+    }
+
     pub async fn run(self) -> Result<ExitCode> {
         let client = self.target.client()?;
         let clusters = tasks::clusters(&client, self.cluster.as_deref()).await?;

@@ -435,10 +435,10 @@ fn of_interface(eni: &NetworkInterface, fields: &mut Fields) {
         "DomainNameServers",
         server.map(|range| vec![range.nth(2).to_string()]),
     );
-    let domain = eni.private_dns_name.split_once('.');
+    let domain = eni.search_domain();
     fields.maybe(
         "DomainNameSearchList",
-        domain.map(|(_, domain)| vec![domain.to_owned()]),
+        domain.map(|domain| vec![domain.to_owned()]),
     );
     fields.set("PrivateDNSName", eni.private_dns_name.clone());
     let gateway = format!("{}/{}", eni.gateway, eni.prefix_len);

@@ -120,6 +120,7 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
             vpc_id: "vpc-1".into(),
             security_groups: vec![],
             private_dns_name: "ip-172-31-0-5.ec2.internal".into(),
+            domain_name: None,
             availability_zone: "us-east-1a".into(),
             in_default_vpc: true,
             public_ipv4: None,

@@ -138,6 +138,7 @@ pub(super) fn eni(third: u8, fourth: u8) -> NetworkInterface {
         vpc_id: "vpc-1".into(),
         security_groups: vec!["sg-1".into()],
         private_dns_name: "ip.ec2.internal".into(),
+        domain_name: None,
         availability_zone: "us-east-1a".into(),
         in_default_vpc: true,
         public_ipv4: None,

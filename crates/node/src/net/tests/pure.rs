@@ -38,6 +38,9 @@ fn resolv_conf_in_a_vpc_names_its_resolver() {
     eni.private_dns_name = "ip-172-31-16-4.eu-west-1.compute.internal".into();
     let expected = "search eu-west-1.compute.internal\nnameserver 172.31.0.2\n";
     assert_eq!(resolv::in_vpc(&eni), expected);
+    eni.domain_name = Some("shop.internal".into());
+    let expected = "search shop.internal\nnameserver 172.31.0.2\n";
+    assert_eq!(resolv::in_vpc(&eni), expected);
 }
 
 #[test]

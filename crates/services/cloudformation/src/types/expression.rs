@@ -113,6 +113,7 @@ impl Sight<'_> {
                     };
                     Value::String(named.char_indices().map(dashed).collect())
                 }),
+            "dhcp" => Some(dhcp(self.properties?)),
             // Lists that an operation takes as one text.
             "joined" => {
                 let items = self.properties?.get(rest)?.as_array()?;
@@ -189,6 +190,26 @@ fn permission(rule: &Value, side: &str) -> Value {
             .filter_map(|(name, v)| Some((name.to_owned(), v?))),
     );
     Value::Object(out)
+}
+
+/// A set of DHCP options as EC2 takes it: those that are given, by DHCP's names.
+fn dhcp(properties: &Value) -> Value {
+    let options = [
+        ("DomainName", "domain-name"),
+        ("DomainNameServers", "domain-name-servers"),
+        ("NtpServers", "ntp-servers"),
+        ("NetbiosNameServers", "netbios-name-servers"),
+        ("NetbiosNodeType", "netbios-node-type"),
+    ];
+    let given = options.into_iter().filter_map(|(property, key)| {
+        let values = match properties.get(property)? {
+            Value::Null => return None,
+            Value::Array(values) => values.clone(),
+            one => vec![json!(crate::template::text_of(one))],
+        };
+        Some(json!({"Key": key, "Values": values}))
+    });
+    given.collect()
 }
 
 /// A record set as Route 53 takes it.

@@ -210,7 +210,11 @@ async fn dhcp_options() {
         };
         p.call(ops::DeleteDhcpOptions, input)
     };
+    let subnet = p.subnet(&vpc, "10.0.0.0/24").await;
+    assert_eq!(p.interface(&subnet, &[]).await.domain_name, None);
     associate(&options).await.unwrap();
+    let of_own = p.interface(&subnet, &[]).await;
+    assert_eq!(of_own.search_domain(), Some("example.internal"));
     refused(
         delete().await,
         "DependencyViolation",

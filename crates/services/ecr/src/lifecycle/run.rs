@@ -111,8 +111,7 @@ pub const EVALUATION: &str = "last";
 
 /// The repository's images as a policy sees them.
 pub async fn candidates(contents: &Contents) -> Result<Vec<Candidate>, AwsError> {
-    let mut tags: BTreeMap<Digest, Vec<String>> =
-        contents.tags_by_image().await?;
+    let mut tags: BTreeMap<Digest, Vec<String>> = contents.tags_by_image().await?;
     let images = contents.images().await?.into_iter().map(|image| {
         let image: Image = image.value;
         Candidate {

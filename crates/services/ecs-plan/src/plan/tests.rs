@@ -258,6 +258,7 @@ pub(super) fn task() -> Task {
         vpc_id: vpc.vpc_id,
         security_groups: Vec::new(),
         private_dns_name: String::new(),
+        domain_name: None,
         availability_zone: "us-east-1a".into(),
         in_default_vpc: true,
         public_ipv4: None,

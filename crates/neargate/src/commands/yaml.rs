@@ -1,10 +1,13 @@
-//! YAML as a tree whose every node knows its line. Reading is bounded: in size, in depth, and
-//! anchors are refused, so that nothing small can stand for something huge.
+//! YAML as a tree whose every node knows its line. Reading is bounded: in size, in depth, and in what
+//! anchors stand for, so that nothing small can stand for something huge.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use std::collections::HashMap;
 
 const MAX_BYTES: usize = 1 << 20;
 const MAX_DEPTH: usize = 64;
+/// Nodes that all aliases of a file together may stand for.
+const MAX_ALIASED: usize = 50_000;
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +54,15 @@ impl Node {
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// It and all in it.
+    fn nodes(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Scalar { .. } => 0,
+            Kind::List(items) => items.iter().map(Node::nodes).sum(),
+            Kind::Map(entries) => entries.iter().map(|(_, node)| node.nodes()).sum(),
+        }
+    }
+
     /// What it is, for messages.
     pub fn what(&self) -> &'static str {
         match self.kind {
@@ -62,16 +74,29 @@ impl Node {
     }
 }
 
-/// The one document of a file.
+/// The one document of a file. Anchors and aliases are refused.
 ///
 /// # Errors
 /// Whatever is no YAML, or goes beyond the bounds above.
 pub fn parse(text: &str) -> Result<Node, FileError> {
+    read(text, None)
+}
+
+/// The one document of a file in which anchors stand for what they name.
+///
+/// # Errors
+/// Whatever is no YAML, or goes beyond the bounds above.
+pub fn parse_with_anchors(text: &str) -> Result<Node, FileError> {
+    read(text, Some(Anchors::default()))
+}
+
+fn read(text: &str, anchors: Option<Anchors>) -> Result<Node, FileError> {
     if text.len() > MAX_BYTES {
         return wrong(1, format!("the file is larger than {MAX_BYTES} bytes"));
     }
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
+        anchors,
     };
     let mut root = None;
     loop {
@@ -95,6 +120,32 @@ pub fn parse(text: &str) -> Result<Node, FileError> {
 
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// `None`: none are taken.
+    anchors: Option<Anchors>,
+}
+
+/// What was named so far.
+#[derive(Default)]
+struct Anchors {
+    named: HashMap<usize, Node>,
+    /// So many nodes were written by aliases.
+    aliased: usize,
+}
+
+impl Anchors {
+    fn take(&mut self, anchor: usize, line: usize) -> Result<Node, FileError> {
+        let Some(node) = self.named.get(&anchor) else {
+            return wrong(line, "an alias of what is not complete yet");
+        };
+        self.aliased += node.nodes();
+        if self.aliased > MAX_ALIASED {
+            return wrong(
+                line,
+                format!("aliases stand for more than {MAX_ALIASED} values"),
+            );
+        }
+        Ok(node.clone())
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -119,7 +170,10 @@ impl<'a> Reader<'a> {
             }
             _ => (0, None),
         };
-        if anchor != 0 || matches!(event, Event::Alias(_)) {
+        if let (Some(anchors), Event::Alias(anchor)) = (&mut self.anchors, &event) {
+            return anchors.take(*anchor, line);
+        }
+        if self.anchors.is_none() && (anchor != 0 || matches!(event, Event::Alias(_))) {
             return wrong(
                 line,
                 "anchors and aliases (& and *) are not taken: write it out",
@@ -137,7 +191,11 @@ impl<'a> Reader<'a> {
             Event::MappingStart(..) => Kind::Map(self.map(depth)?),
             other => return wrong(line, format!("unexpected {other:?}")),
         };
-        Ok(Node { line, kind })
+        let node = Node { line, kind };
+        if let (Some(anchors), true) = (&mut self.anchors, anchor != 0) {
+            anchors.named.insert(anchor, node.clone());
+        }
+        Ok(node)
     }
 
     fn list(&mut self, depth: usize) -> Result<Vec<Node>, FileError> {
