@@ -2,7 +2,7 @@
 
 use neargate_acm::Acm;
 use neargate_application_autoscaling::ApplicationAutoscaling;
-use neargate_appmesh::AppMesh;
+use neargate_appmesh::{AppMesh, MeshSource};
 use neargate_autoscaling::Autoscaling;
 use neargate_blob::Extents;
 use neargate_cloudformation::CloudFormation;
@@ -101,7 +101,8 @@ pub fn proxies(house: &Arc<House>, ecs: &Ecs) -> Arc<[Arc<dyn Source>]> {
         db: house.db.clone(),
         endpoints: ecs.connect.clone(),
     };
-    let all: Vec<Arc<dyn Source>> = vec![Arc::new(connect)];
+    let mesh = MeshSource::new(house);
+    let all: Vec<Arc<dyn Source>> = vec![Arc::new(connect), Arc::new(mesh)];
     all.into()
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 15] = [
     include_str!("cdk.yaml"),
     include_str!("own.yaml"),
     include_str!("compute.yaml"),
@@ -27,6 +27,7 @@ const TEXTS: [&str; 14] = [
     include_str!("iam.yaml"),
     include_str!("storage.yaml"),
     include_str!("messages.yaml"),
+    include_str!("mesh.yaml"),
     include_str!("operations.yaml"),
 ];
 
