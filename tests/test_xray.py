@@ -19,6 +19,9 @@ import images
 from neargate import BINARY, REGION, refused, wait_until
 from tasks import container, register, run
 
+# No build was to be had when these were written: run them, mend what they find, and take this line away.
+pytestmark = pytest.mark.skip(reason="never run yet")
+
 ROLE = "arn:aws:iam::000000000000:role/traced"
 TRUST = {
     "Version": "2012-10-17",
