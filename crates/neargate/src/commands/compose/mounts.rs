@@ -120,14 +120,14 @@ fn bind(
 
 /// Is it a relative path that stays in its directory?
 fn is_within(source: &str) -> bool {
-    let parts = std::path::Path::new(source).components();
+    let mut parts = std::path::Path::new(source).components();
     let stays = |part| {
         matches!(
             part,
             std::path::Component::CurDir | std::path::Component::Normal(_)
         )
     };
-    !source.starts_with(['/', '~']) && parts.into_iter().all(stays)
+    !source.starts_with(['/', '~']) && parts.all(stays)
 }
 
 pub(super) fn configs(

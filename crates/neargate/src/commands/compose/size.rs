@@ -99,7 +99,7 @@ const SIZES: [(u64, u64, u64, u64); 7] = [
 
 /// The smallest task that has so much: CPU units and MiB.
 pub fn fargate(cpu_units: u64, mib: u64) -> Option<(u64, u64)> {
-    let fitting = SIZES.into_iter().filter_map(|(cpu, from, to, step)| {
+    let mut fitting = SIZES.into_iter().filter_map(|(cpu, from, to, step)| {
         // The smallest has steps of its own: 512, 1024, 2048.
         let memory = match (cpu, mib) {
             (256, 1_025..=2_048) => 2_048,
@@ -107,5 +107,5 @@ pub fn fargate(cpu_units: u64, mib: u64) -> Option<(u64, u64)> {
         };
         (cpu >= cpu_units && memory <= to).then_some((cpu, memory))
     });
-    fitting.into_iter().next()
+    fitting.next()
 }
