@@ -48,7 +48,13 @@ async fn converse(stream: TcpStream, api: Arc<Api>) {
         async move {
             let answered = tokio::time::timeout(PATIENCE, answer(&api, request)).await;
             let (status, body) = match answered {
-                Ok(Ok(answer)) => answer,
+                Ok(Ok((status, body))) => {
+                    if !status.is_success() {
+                        let said = String::from_utf8_lossy(&body[..body.len().min(500)]);
+                        tracing::warn!(%status, said = %said, "the API refuses a question about sampling");
+                    }
+                    (status, body)
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(error = format!("{error:#}"), "sampling cannot be asked for");
                     (StatusCode::BAD_GATEWAY, Bytes::new())

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The services that notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::enum_variant_names, reason = "they are the services' names")]
 pub enum Of {
     CodeBuild,
     CodeCommit,

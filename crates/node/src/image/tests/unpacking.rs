@@ -442,3 +442,15 @@ fn archives_of_gnu_tar_arrive_whole() {
         assert_eq!(fs::metadata(unpacked.fs().join("hard")).unwrap().nlink(), 2);
     }
 }
+
+#[test]
+fn a_field_that_holds_nothing_is_zero() {
+    let mut archive = ::tar::Builder::new(Vec::new());
+    let mut header = ::tar::Header::new_gnu();
+    header.set_size(3);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "f", &b"abc"[..]).unwrap();
+    let unpacked = unpack(&archive.into_inner().unwrap());
+    let meta = fs::symlink_metadata(unpacked.fs().join("f")).unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mtime()), (0, 0, 0));
+}

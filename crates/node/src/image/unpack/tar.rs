@@ -148,15 +148,16 @@ impl Archive {
                 .filter(|id| *id != u32::MAX)
                 .ok_or_else(|| malformed("bad owner id"))
         };
+        let old = header.as_old();
         let mtime = match extended.mtime {
             Some(mtime) => mtime,
             // Times before 1970 come as two's complement.
-            None => (header.mtime().map_err(bad)? as i64, 0),
+            None => (or_zero(&old.mtime, header.mtime()).map_err(bad)? as i64, 0),
         };
         let meta = Meta {
-            mode: header.mode().map_err(bad)? & 0o7777,
-            uid: id(extended.uid, header.uid())?,
-            gid: id(extended.gid, header.gid())?,
+            mode: or_zero(&old.mode, header.mode()).map_err(bad)? & 0o7777,
+            uid: id(extended.uid, or_zero(&old.uid, header.uid()))?,
+            gid: id(extended.gid, or_zero(&old.gid, header.gid()))?,
             mtime,
             xattrs: extended.xattrs,
         };
@@ -267,6 +268,14 @@ impl Archive {
         }
         self.content.skip(padding(size))?;
         Ok(bytes)
+    }
+}
+
+/// A number of a header: a field that holds nothing means zero, as it does to containerd.
+fn or_zero<T: Default>(field: &[u8], parsed: std::io::Result<T>) -> std::io::Result<T> {
+    match field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        true => Ok(T::default()),
+        false => parsed,
     }
 }
 

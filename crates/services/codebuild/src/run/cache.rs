@@ -30,6 +30,9 @@ pub fn location(build: &Build, cache: &Cache) -> Option<(String, String)> {
     (!bucket.is_empty() && !cache.paths.is_empty()).then(|| (bucket.to_owned(), parts.join("/")))
 }
 
+/// A link to the directory of the sources, by which a cache names what lies there: each build has another one.
+const SOURCE: &str = "/codebuild/source";
+
 /// The directory or file that a path of the buildspec begins with, before its first wildcard.
 pub fn base(path: &str, source: &str) -> Option<String> {
     let fixed: Vec<&str> = path
@@ -74,7 +77,9 @@ pub async fn restore(
     // Phases that run already, of a driver before this one, are not disturbed.
     let unpack = format!(
         "[ ! -e /codebuild/run/go ] || {{ head -c {length} >/dev/null; exit 0; }}
-head -c {length} | tar -C / -xf - >/dev/null 2>&1"
+mkdir -p {0} && ln -sfn {0} {SOURCE}
+head -c {length} | tar -C / -xf - >/dev/null 2>&1",
+        quoted(&build.source_dir())
     );
     match container::run(house, place, &unpack, Some(bytes), 1 << 20).await {
         Ok(said) if said.code == 0 => Some(format!(
@@ -97,17 +102,17 @@ pub async fn keep(
     cache: &Cache,
 ) -> Option<String> {
     let (bucket, key) = location(build, cache)?;
-    let source = build.source_dir();
-    let bases = cache.paths.iter().filter_map(|path| base(path, &source));
+    let bases = cache.paths.iter().filter_map(|path| base(path, SOURCE));
     let mut bases: Vec<String> = bases
         .map(|path| quoted(path.trim_start_matches('/')))
         .collect();
     bases.sort();
     bases.dedup();
     let pack = format!(
-        "cd / && set -- && for f in {}; do [ ! -e \"$f\" ] || set -- \"$@\" \"$f\"; done
+        "ln -sfn {} {SOURCE} && cd / && set -- && for f in {}; do [ ! -e \"$f\" ] || set -- \"$@\" \"$f\"; done
 [ $# -gt 0 ] || exit 92
 tar -cf - \"$@\" 2>/dev/null",
+        quoted(&build.source_dir()),
         bases.join(" ")
     );
     let most = usize::try_from(MAX_BYTES).unwrap_or(usize::MAX);
