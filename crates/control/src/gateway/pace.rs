@@ -86,9 +86,11 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_keeps_the_pace_may_go_on() {
-        let mut pace = Pace::new(WINDOW, None);
+        // A machine that is busy elsewhere wakes a sleeper late: the window is far longer than that.
+        let long = 10 * WINDOW;
+        let mut pace = Pace::new(long, None);
         for _ in 0..10 {
-            assert!(!late(&mut pace, WINDOW / 6).await);
+            assert!(!late(&mut pace, long / 6).await);
             pace.moved(LEAST_BYTES);
         }
         // Not for ever, where there is a time in all.
