@@ -85,8 +85,8 @@ def test_task_definitions_that_are_refused(gate, change, message):
 def test_what_is_not_built_says_so(gate):
     code, message = refused(gate.client("ecs").list_daemon_task_definitions)
     assert code == "NotImplemented" and "ecs:ListDaemonTaskDefinitions" in message
-    code, message = refused(gate.client("appmesh").list_meshes)
-    assert code == "NotImplemented" and "appmesh:ListMeshes" in message
+    code, message = refused(gate.client("xray").list_retrieved_traces, RetrievalToken="t")
+    assert code == "NotImplemented" and "xray:ListRetrievedTraces" in message
     code, message = refused(gate.client("route53").list_traffic_policies)
     assert code == "NotImplemented" and "route53:ListTrafficPolicies" in message
 

@@ -166,10 +166,15 @@ impl Execs {
         while matches!(rustix::io::read(events, &mut *buffer), Ok(n) if n > 0) {}
         let mut answers = Vec::new();
         for exec in &mut self.running {
+            // Whether it has ended is looked at first: what it sent before that, its terminal, is there then.
+            let code = match exec.stage {
+                Stage::Running => exec.reap(),
+                Stage::Ending { .. } => None,
+            };
             if let Some(terminal) = exec.take_terminal(buffer) {
                 answers.push((exec.client, Answer::Terminal(terminal)));
             }
-            if let Some(executed) = exec.step(container, buffer, &is_connected) {
+            if let Some(executed) = exec.step(code, container, buffer, &is_connected) {
                 answers.push((exec.client, Answer::Ended(executed)));
             }
         }
@@ -250,8 +255,10 @@ impl Exec {
         }
     }
 
+    /// `code`: its keeper's, which has ended.
     fn step(
         &mut self,
+        code: Option<i32>,
         container: &Launched,
         buffer: &mut [u8],
         is_connected: impl Fn(ClientId) -> bool,
@@ -260,7 +267,7 @@ impl Exec {
         if !matches!(self.stage, Stage::Running) {
             return None;
         }
-        if let Some(code) = self.reap() {
+        if let Some(code) = code {
             while self.pump(buffer) {}
             let end = self.reported().unwrap_or(ExecEnd::Exited(code));
             // The container's end kills what is in it first, and lets nothing more begin. That is

@@ -88,7 +88,11 @@ impl Engine {
                 let rest = path.trim_start_matches("/images/").to_owned();
                 self.image_request(method, &rest, &asked).await
             }
-            (method, path) => Err(not_served(method, path)),
+            (method, path) => {
+                // Who is still writing would not read the answer.
+                let _ = small(body).await;
+                Err(not_served(method, path))
+            }
         }
     }
 
