@@ -6,9 +6,9 @@
 
 use crate::ctx::Scope;
 use crate::db::Resource;
-use neargate_base::Timestamp;
+use neargate_base::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// `events/invocation/…/<id>`, in the account and region of what it comes from.
@@ -116,6 +116,43 @@ pub enum To {
     },
     /// Nothing: what it should be handed cannot be made, for this reason.
     Nothing { code: String, message: String },
+}
+
+impl To {
+    /// A text for a topic, which has a subject, or for a queue.
+    pub fn message(target: &str, subject: &str, text: &str) -> To {
+        let nothing = |message: &str| To::Nothing {
+            code: "INVALID_PARAMETER".into(),
+            message: message.into(),
+        };
+        let Ok(arn) = target.parse::<Arn>() else {
+            return nothing("the target is no ARN");
+        };
+        let (operation, input) = match arn.service.as_str() {
+            "sns" => {
+                let input = json!({ "TopicArn": target, "Subject": subject, "Message": text });
+                ("Publish", input)
+            }
+            "sqs" => {
+                let input = json!({ "QueueUrl": queue_url(&arn), "MessageBody": text });
+                ("SendMessage", input)
+            }
+            _ => return nothing("the target is neither a topic nor a queue"),
+        };
+        To::Operation {
+            service: arn.service,
+            operation: operation.into(),
+            account: arn.account,
+            region: arn.region,
+            input,
+        }
+    }
+}
+
+/// The address of a queue: SQS reads account and name off its end.
+pub fn queue_url(arn: &Arn) -> String {
+    let (region, account, name) = (&arn.region, &arn.account, &arn.resource);
+    format!("https://sqs.{region}.amazonaws.com/{account}/{name}")
 }
 
 /// How often and how long an invocation is tried again.

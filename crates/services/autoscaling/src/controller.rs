@@ -1,12 +1,11 @@
 //! One controller a group: views it with its instances, takes the step that `plan` answers, and
 //! carries out what was written.
 
-use crate::activity::{Activity, Ended, KEPT};
-use crate::model::{self, Group, Lifecycle, Member, Place};
+use crate::activity::{Activity, KEPT};
+use crate::model::{Group, Lifecycle, Member, Place};
 use crate::plan::traffic::{self, Change};
 use crate::plan::{self, Healths, Seen};
-use crate::tell::Waiting;
-use crate::{alarms, ec2, elbv2, event, launch, metrics, tell};
+use crate::{alarms, ec2, elbv2, launch, metrics, tell};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -117,50 +116,28 @@ impl Keeper {
         let mut waiting = tell::waiting(read, group);
         while waiting.len() > TOLD_AT_ONCE / 4 {
             let rest = waiting.split_off(TOLD_AT_ONCE / 4);
-            let _: Committed = self.told(&scope, group, &[], &waiting).commit().await?;
+            let _: Committed = tell::all(&self.house, &scope, group, &[], &waiting)
+                .commit()
+                .await?;
             waiting = rest;
         }
         // A record, an event, and a message for each topic.
         let ended_at_once = TOLD_AT_ONCE / 2 / (2 + group.notifications.len());
         while ended.len() > ended_at_once {
             let rest = ended.split_off(ended_at_once);
-            let _: Committed = self.told(&scope, group, &ended, &[]).commit().await?;
+            let _: Committed = tell::all(&self.house, &scope, group, &ended, &[])
+                .commit()
+                .await?;
             ended = rest;
         }
-        let mut tx = self
-            .told(&scope, group, &ended, &waiting)
-            .update(read, group);
+        let tx = tell::all(&self.house, &scope, group, &ended, &waiting);
+        let mut tx = tx.update(read, group);
         if !ended.is_empty() {
             tx = self.prune(tx, &scope, group).await?;
         }
         Ok(match tx.commit().await? {
             Committed::At(_) => Applied::Done,
             Committed::Conflict => Applied::Conflict,
-        })
-    }
-
-    /// Records of activities that have ended, and all that is told of them and of lifecycle actions.
-    fn told(
-        &self,
-        scope: &Scope,
-        group: &Group,
-        ended: &[Activity],
-        waiting: &[Waiting<'_>],
-    ) -> Tx {
-        let house = &self.house;
-        let tx = waiting.iter().fold(house.db.tx(), |tx, of| {
-            tell::waits(tx, house, scope, group, of)
-        });
-        ended.iter().fold(tx, |tx, activity| {
-            let tx = event::posted(tx, house, scope, group, activity);
-            let tx = tell::ended(tx, house, scope, group, activity);
-            let id = format!("{}/{}", model::escaped(&group.name), activity.id);
-            let record = Ended {
-                group: group.name.clone(),
-                group_id: group.id.clone(),
-                activity: activity.clone(),
-            };
-            tx.put(db::key::<Ended>(scope, &id), &record)
         })
     }
 

@@ -6,11 +6,11 @@
 //! All of it is written with the change that it tells of; EventBridge carries it out. Its keys follow from what is
 //! told, so that what is told twice is the same.
 
-use crate::activity::{Activity, derived};
-use crate::event::{SOURCE, iso};
+use crate::activity::{Activity, Ended, derived};
+use crate::event::{self, SOURCE, iso};
 use crate::hook::{Hook, Transition, Wait};
-use crate::model::Group;
-use neargate_base::{Arn, Timestamp};
+use crate::model::{self, Group};
+use neargate_base::Timestamp;
 use neargate_service::events::Event;
 use neargate_service::invocation::{Invocation, Origin, Retry, To};
 use neargate_service::{House, Scope, Tx, db};
@@ -174,6 +174,29 @@ pub fn ended(tx: Tx, house: &House, scope: &Scope, group: &Group, activity: &Act
     })
 }
 
+/// Records of activities that have ended, and all that is told of them and of lifecycle actions.
+pub fn all(
+    house: &House,
+    scope: &Scope,
+    group: &Group,
+    ended_now: &[Activity],
+    waiting: &[Waiting<'_>],
+) -> Tx {
+    let tell = |tx, of| waits(tx, house, scope, group, of);
+    let tx = waiting.iter().fold(house.db.tx(), tell);
+    ended_now.iter().fold(tx, |tx, activity| {
+        let tx = event::posted(tx, house, scope, group, activity);
+        let tx = ended(tx, house, scope, group, activity);
+        let id = format!("{}/{}", model::escaped(&group.name), activity.id);
+        let record = Ended {
+            group: group.name.clone(),
+            group_id: group.id.clone(),
+            activity: activity.clone(),
+        };
+        tx.put(db::key::<Ended>(scope, &id), &record)
+    })
+}
+
 /// What a target that was just configured is told.
 pub fn test(
     tx: Tx,
@@ -215,46 +238,12 @@ fn invocation(
             arn: group.arn(scope),
         },
         target_arn: target.to_owned(),
-        to: to(target, subject, message),
+        to: To::message(target, subject, &message.to_string()),
         role,
         retry: Retry::DEFAULT,
         dead_letter: None,
         made_at: now,
         attempts: 0,
         next_at: now,
-    }
-}
-
-fn to(target: &str, subject: &str, message: &Value) -> To {
-    let nothing = |message: &str| To::Nothing {
-        code: "INVALID_PARAMETER".into(),
-        message: message.into(),
-    };
-    let Ok(arn) = target.parse::<Arn>() else {
-        return nothing("the target is no ARN");
-    };
-    let (service, operation, input) = match arn.service.as_str() {
-        "sns" => {
-            let input =
-                json!({ "TopicArn": target, "Subject": subject, "Message": message.to_string() });
-            ("sns", "Publish", input)
-        }
-        "sqs" => {
-            let (region, account, name) = (&arn.region, &arn.account, &arn.resource);
-            let url = format!("https://sqs.{region}.amazonaws.com/{account}/{name}");
-            (
-                "sqs",
-                "SendMessage",
-                json!({ "QueueUrl": url, "MessageBody": message.to_string() }),
-            )
-        }
-        _ => return nothing("the target is neither a topic nor a queue"),
-    };
-    To::Operation {
-        service: service.into(),
-        operation: operation.into(),
-        account: arn.account.clone(),
-        region: arn.region.clone(),
-        input,
     }
 }

@@ -4,7 +4,6 @@
 use crate::destinations::request::Asked;
 use crate::destinations::{Destinations, Outcome};
 use crate::metrics::{self, Counted};
-use crate::target::queue_url;
 use crate::{name, policy};
 use async_trait::async_trait;
 use neargate_base::{Arn, Timestamp};
@@ -12,7 +11,7 @@ use neargate_service::caller::By;
 use neargate_service::controller::{Applied, Controller, Plan};
 use neargate_service::deliver::Sender;
 use neargate_service::events::Posted;
-use neargate_service::invocation::{DeadLetter, Invocation, Origin, To};
+use neargate_service::invocation::{DeadLetter, Invocation, Origin, To, queue_url};
 use neargate_service::{AwsError, Caller, House, Resource, Scope, Stored, db};
 use neargate_wire::schema::TimestampFormat;
 use neargate_wire::timestamp;

@@ -5,7 +5,7 @@ use crate::input::{self, Known};
 use neargate_api_events as api;
 use neargate_base::{Arn, Timestamp};
 use neargate_service::Scope;
-use neargate_service::invocation::To;
+use neargate_service::invocation::{To, queue_url};
 use neargate_wire::json::{self, Form};
 use neargate_wire::structure::Structure;
 use serde_json::{Map, Value, json};
@@ -139,14 +139,6 @@ fn nothing(code: &str, message: String) -> To {
         code: code.into(),
         message,
     }
-}
-
-/// SQS reads account and name off the end of a queue's address.
-pub fn queue_url(arn: &Arn) -> String {
-    format!(
-        "https://sqs.{}.amazonaws.com/{}/{}",
-        arn.region, arn.account, arn.resource
-    )
 }
 
 /// AWS makes a stream of its own for each event.

@@ -320,6 +320,18 @@ async fn configurations_of_notifications_that_cannot_be() {
             .await
             .starts_with("Configuration is ambiguously defined.")
     );
+    let mut elsewhere = notified(None);
+    let queues = elsewhere
+        .notification_configuration
+        .queue_configurations
+        .as_mut()
+        .unwrap();
+    queues[0].queue_arn = "arn:aws:sqs:eu-west-1:000000000000:told".into();
+    assert!(
+        refused(elsewhere)
+            .await
+            .starts_with("The notification destination service region")
+    );
     let mut nowhere = notified(None);
     nowhere.skip_destination_validation = None;
     assert_eq!(

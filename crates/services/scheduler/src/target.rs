@@ -4,7 +4,7 @@
 use neargate_api_scheduler as api;
 use neargate_base::{Arn, Timestamp};
 use neargate_service::Scope;
-use neargate_service::invocation::To;
+use neargate_service::invocation::{To, queue_url};
 use neargate_wire::json::{self, Form};
 use neargate_wire::schema::TimestampFormat;
 use neargate_wire::structure::Structure;
@@ -142,11 +142,7 @@ fn made(target: &api::Target, of: Occasion<'_>, text: &str) -> To {
             None => nothing("the input of a universal target is a JSON object".into()),
         },
         Kind::Queue => {
-            let url = format!(
-                "https://sqs.{}.amazonaws.com/{}/{}",
-                arn.region, arn.account, arn.resource
-            );
-            let mut input = json!({ "QueueUrl": url, "MessageBody": text });
+            let mut input = json!({ "QueueUrl": queue_url(&arn), "MessageBody": text });
             let group = target
                 .sqs_parameters
                 .as_ref()

@@ -5,9 +5,10 @@ use crate::notify::filter::{self, Configuration, Destination};
 use crate::notify::{self, message};
 use crate::{S3, bucket, error};
 use neargate_api_s3 as api;
-use neargate_base::Arn;
+use neargate_base::{Arn, Region};
 use neargate_service::caller::By;
 use neargate_service::deliver::Sender;
+use neargate_service::invocation::To;
 use neargate_service::{AwsError, Caller, Ctx, Scope};
 use neargate_wire::json::Json;
 use neargate_wire::structure::Unit;
@@ -34,7 +35,7 @@ pub async fn put_bucket_notification_configuration(
         return Err(error::not_built("notifications to Lambda functions"));
     }
     name(&cx, &mut wanted);
-    check(&filter::configurations(&wanted))?;
+    check(&filter::configurations(&wanted), &open.region)?;
     if input.skip_destination_validation != Some(true) {
         for configuration in filter::configurations(&wanted) {
             try_out(&cx, &open.bucket, &configuration).await?;
@@ -70,7 +71,7 @@ fn name(cx: &Ctx, wanted: &mut api::NotificationConfiguration) {
     }
 }
 
-fn check(all: &[Configuration<'_>]) -> Result<(), AwsError> {
+fn check(all: &[Configuration<'_>], region: &Region) -> Result<(), AwsError> {
     let mut ids = BTreeSet::new();
     for (index, configuration) in all.iter().enumerate() {
         if !ids.insert(configuration.id) {
@@ -79,7 +80,7 @@ fn check(all: &[Configuration<'_>]) -> Result<(), AwsError> {
             ));
         }
         check_filter(configuration)?;
-        check_arn(configuration)?;
+        check_arn(configuration, region)?;
         if all[..index]
             .iter()
             .any(|before| before.overlaps(configuration))
@@ -116,17 +117,22 @@ fn check_filter(configuration: &Configuration<'_>) -> Result<(), AwsError> {
     Ok(())
 }
 
-fn check_arn(configuration: &Configuration<'_>) -> Result<(), AwsError> {
+fn unparsed(arn: &str) -> AwsError {
+    error::invalid_argument(arn, "null", "The ARN could not be parsed")
+}
+
+fn check_arn(configuration: &Configuration<'_>, region: &Region) -> Result<(), AwsError> {
     let service = match configuration.destination {
         Destination::Queue => "sqs",
         Destination::Topic => "sns",
     };
     let arn: Option<Arn> = configuration.arn.parse().ok();
-    if arn.is_none_or(|arn| arn.service != service || arn.account.is_empty()) {
-        return Err(error::invalid_argument(
-            configuration.arn,
-            "null",
-            "The ARN could not be parsed",
+    let arn = arn.filter(|arn| arn.service == service && !arn.account.is_empty());
+    let arn = arn.ok_or_else(|| unparsed(configuration.arn))?;
+    if arn.region != region.as_str() {
+        return Err(error::invalid_configuration(
+            "The notification destination service region is not valid for the bucket location \
+             constraint",
         ));
     }
     if configuration.arn.ends_with(".fifo") {
@@ -146,17 +152,24 @@ async fn try_out(
     bucket: &crate::model::Bucket,
     configuration: &Configuration<'_>,
 ) -> Result<(), AwsError> {
-    let arn: Arn = configuration.arn.parse().map_err(AwsError::internal)?;
     let scope = Scope::of_arn(configuration.arn).unwrap_or_else(|| cx.scope.clone());
     let text = message::test(&bucket.name, cx.now(), &cx.request_id).to_string();
-    let (service, operation, input) = notify::operation(configuration.destination, &arn, &text);
+    let To::Operation {
+        service,
+        operation,
+        input,
+        ..
+    } = notify::to(configuration.arn, &text)
+    else {
+        return Err(unparsed(configuration.arn));
+    };
     let origin = notify::origin(bucket);
     let sender = Sender {
         service: origin.service(),
         source_arn: origin.arn().to_owned(),
         source_account: origin.account(),
     };
-    let named = (service, operation);
+    let named = (service.as_str(), operation.as_str());
     match Caller::call_by_name(&cx.house, &scope, By::Service(&sender), named, input).await {
         Ok(_) => Ok(()),
         Err(refused) => {

@@ -11,13 +11,11 @@ pub mod message;
 pub use change::{By, Change};
 
 use crate::model::{Bucket, Object};
-use filter::{Configuration, Destination};
+use filter::Configuration;
 use message::Told;
-use neargate_base::Arn;
 use neargate_service::events::Event;
 use neargate_service::invocation::{Invocation, Origin, Retry, To};
 use neargate_service::{Ctx, Scope, Tx, db};
-use serde_json::{Value, json};
 
 const SOURCE: &str = "aws.s3";
 
@@ -37,25 +35,9 @@ pub fn origin(bucket: &Bucket) -> Origin {
     }
 }
 
-/// The operation that hands a text to a queue or a topic.
-pub fn operation(
-    destination: Destination,
-    arn: &Arn,
-    text: &str,
-) -> (&'static str, &'static str, Value) {
-    match destination {
-        Destination::Queue => {
-            let (region, account, name) = (&arn.region, &arn.account, &arn.resource);
-            let url = format!("https://sqs.{region}.amazonaws.com/{account}/{name}");
-            let input = json!({ "QueueUrl": url, "MessageBody": text });
-            ("sqs", "SendMessage", input)
-        }
-        Destination::Topic => {
-            let subject = "Amazon S3 Notification";
-            let input = json!({ "TopicArn": arn.to_string(), "Message": text, "Subject": subject });
-            ("sns", "Publish", input)
-        }
-    }
+/// What hands a text to a queue or a topic.
+pub fn to(target: &str, text: &str) -> To {
+    To::message(target, "Amazon S3 Notification", text)
 }
 
 /// Adds to the transaction who is told of a change, if anybody is.
@@ -98,21 +80,11 @@ pub fn told(tx: Tx, cx: &Ctx, bucket: &Bucket, change: Change, key: &str, object
 }
 
 fn invoked(tx: Tx, cx: &Ctx, told: &Told<'_>, configuration: &Configuration<'_>) -> Tx {
-    let Ok(arn) = configuration.arn.parse::<Arn>() else {
-        return tx;
-    };
     let text = told.record(configuration.id).to_string();
-    let (service, operation, input) = operation(configuration.destination, &arn, &text);
     let invocation = Invocation {
         origin: origin(told.bucket),
         target_arn: configuration.arn.to_owned(),
-        to: To::Operation {
-            service: service.into(),
-            operation: operation.into(),
-            account: arn.account.clone(),
-            region: arn.region.clone(),
-            input,
-        },
+        to: to(configuration.arn, &text),
         role: None,
         retry: Retry::DEFAULT,
         dead_letter: None,
