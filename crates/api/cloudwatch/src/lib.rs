@@ -39,6 +39,8 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteAlarmMuteRule",
+        input: Some(Here(&shapes::DeleteAlarmMuteRuleInput)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -78,6 +80,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteMetricStream",
+        input: Some(Here(&shapes::DeleteMetricStreamInput)),
+        output: Some(Here(&shapes::DeleteMetricStreamOutput)),
+        result_wrapper: Some("DeleteMetricStreamResult"),
+        errors: &[
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -86,6 +97,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeAlarmContributors",
+        input: Some(Here(&shapes::DescribeAlarmContributorsInput)),
+        output: Some(Here(&shapes::DescribeAlarmContributorsOutput)),
+        result_wrapper: Some("DescribeAlarmContributorsResult"),
+        errors: &[
+            &shapes::ERROR_InvalidNextToken,
+            &shapes::ERROR_ResourceNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -148,6 +167,11 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetAlarmMuteRule",
+        input: Some(Here(&shapes::GetAlarmMuteRuleInput)),
+        output: Some(Here(&shapes::GetAlarmMuteRuleOutput)),
+        result_wrapper: Some("GetAlarmMuteRuleResult"),
+        errors: &[&shapes::ERROR_ResourceNotFoundException],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -200,10 +224,25 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetMetricStream",
+        input: Some(Here(&shapes::GetMetricStreamInput)),
+        output: Some(Here(&shapes::GetMetricStreamOutput)),
+        result_wrapper: Some("GetMetricStreamResult"),
+        errors: &[
+            &shapes::ERROR_ResourceNotFoundException,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+            &shapes::ERROR_InvalidParameterCombinationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetMetricWidgetImage",
+        input: Some(Here(&shapes::GetMetricWidgetImageInput)),
+        output: Some(Here(&shapes::GetMetricWidgetImageOutput)),
+        result_wrapper: Some("GetMetricWidgetImageResult"),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -216,6 +255,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListAlarmMuteRules",
+        input: Some(Here(&shapes::ListAlarmMuteRulesInput)),
+        output: Some(Here(&shapes::ListAlarmMuteRulesOutput)),
+        result_wrapper: Some("ListAlarmMuteRulesResult"),
+        errors: &[
+            &shapes::ERROR_InvalidNextToken,
+            &shapes::ERROR_ResourceNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -240,6 +287,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListMetricStreams",
+        input: Some(Here(&shapes::ListMetricStreamsInput)),
+        output: Some(Here(&shapes::ListMetricStreamsOutput)),
+        result_wrapper: Some("ListMetricStreamsResult"),
+        errors: &[
+            &shapes::ERROR_InvalidNextToken,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -269,6 +326,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PutAlarmMuteRule",
+        input: Some(Here(&shapes::PutAlarmMuteRuleInput)),
+        errors: &[&shapes::ERROR_LimitExceededFault],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -332,6 +392,17 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PutMetricStream",
+        input: Some(Here(&shapes::PutMetricStreamInput)),
+        output: Some(Here(&shapes::PutMetricStreamOutput)),
+        result_wrapper: Some("PutMetricStreamResult"),
+        errors: &[
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+            &shapes::ERROR_InvalidParameterCombinationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -346,6 +417,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StartMetricStreams",
+        input: Some(Here(&shapes::StartMetricStreamsInput)),
+        output: Some(Here(&shapes::StartMetricStreamsOutput)),
+        result_wrapper: Some("StartMetricStreamsResult"),
+        errors: &[
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -354,6 +434,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StopMetricStreams",
+        input: Some(Here(&shapes::StopMetricStreamsInput)),
+        output: Some(Here(&shapes::StopMetricStreamsOutput)),
+        result_wrapper: Some("StopMetricStreamsResult"),
+        errors: &[
+            &shapes::ERROR_InternalServiceFault,
+            &shapes::ERROR_InvalidParameterValueException,
+            &shapes::ERROR_MissingRequiredParameterException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

@@ -17,6 +17,13 @@ pub static ActionsSuppressedBy: Shape = Shape { name: "ActionsSuppressedBy", val
 pub static ActionsSuppressedReason: Shape = Shape { name: "ActionsSuppressedReason", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
 pub static AggregationExpression: Shape = Shape { name: "AggregationExpression", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
 pub static AlarmArn: Shape = Shape { name: "AlarmArn", min: Some(1.0), max: Some(1600.0), ..DEFAULT };
+pub static AlarmContributor: Shape = Shape { name: "AlarmContributor", kind: Kind::Structure(&[
+    Member { required: true, ..member("ContributorId", Here(&ContributorId)) },
+    Member { required: true, ..member("ContributorAttributes", Here(&ContributorAttributes)) },
+    Member { required: true, ..member("StateReason", Here(&StateReason)) },
+    member("StateTransitionedTimestamp", Here(&Timestamp)),
+]), ..DEFAULT };
+pub static AlarmContributors: Shape = Shape { name: "AlarmContributors", kind: Kind::List(Element::of(Here(&AlarmContributor))), ..DEFAULT };
 pub static AlarmDescription: Shape = Shape { name: "AlarmDescription", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
 pub static AlarmHistoryItem: Shape = Shape { name: "AlarmHistoryItem", kind: Kind::Structure(&[
     member("AlarmName", Here(&AlarmName)),
@@ -29,6 +36,16 @@ pub static AlarmHistoryItem: Shape = Shape { name: "AlarmHistoryItem", kind: Kin
     member("AlarmContributorAttributes", Here(&ContributorAttributes)),
 ]), ..DEFAULT };
 pub static AlarmHistoryItems: Shape = Shape { name: "AlarmHistoryItems", kind: Kind::List(Element::of(Here(&AlarmHistoryItem))), ..DEFAULT };
+pub static AlarmMuteRuleStatus: Shape = Shape { name: "AlarmMuteRuleStatus", values: &["SCHEDULED", "ACTIVE", "EXPIRED"], ..DEFAULT };
+pub static AlarmMuteRuleStatuses: Shape = Shape { name: "AlarmMuteRuleStatuses", kind: Kind::List(Element::of(Here(&AlarmMuteRuleStatus))), ..DEFAULT };
+pub static AlarmMuteRuleSummaries: Shape = Shape { name: "AlarmMuteRuleSummaries", kind: Kind::List(Element::of(Here(&AlarmMuteRuleSummary))), ..DEFAULT };
+pub static AlarmMuteRuleSummary: Shape = Shape { name: "AlarmMuteRuleSummary", kind: Kind::Structure(&[
+    member("AlarmMuteRuleArn", Here(&Arn)),
+    member("ExpireDate", Here(&Timestamp)),
+    member("Status", Here(&AlarmMuteRuleStatus)),
+    member("MuteType", Here(&MuteType)),
+    member("LastUpdatedTimestamp", Here(&Timestamp)),
+]), ..DEFAULT };
 pub static AlarmName: Shape = Shape { name: "AlarmName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static AlarmNamePrefix: Shape = Shape { name: "AlarmNamePrefix", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static AlarmNames: Shape = Shape { name: "AlarmNames", kind: Kind::List(Element::of(Here(&AlarmName))), max: Some(100.0), ..DEFAULT };
@@ -49,6 +66,7 @@ pub static AlarmTagsPropagationTagKeys: Shape = Shape { name: "AlarmTagsPropagat
 pub static AlarmType: Shape = Shape { name: "AlarmType", values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"], ..DEFAULT };
 pub static AlarmTypes: Shape = Shape { name: "AlarmTypes", kind: Kind::List(Element::of(Here(&AlarmType))), ..DEFAULT };
 pub static AmazonResourceName: Shape = Shape { name: "AmazonResourceName", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
+pub static Arn: Shape = Shape { name: "Arn", min: Some(1.0), max: Some(1600.0), ..DEFAULT };
 pub static AttributeName: Shape = Shape { name: "AttributeName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static AttributeValue: Shape = Shape { name: "AttributeValue", min: Some(1.0), max: Some(1024.0), ..DEFAULT };
 pub static AwsQueryErrorMessage: Shape = Shape { name: "AwsQueryErrorMessage", ..DEFAULT };
@@ -125,6 +143,9 @@ pub static DatapointValueMap: Shape = Shape { name: "DatapointValueMap", kind: K
 pub static DatapointValues: Shape = Shape { name: "DatapointValues", kind: Kind::List(Element::of(Here(&DatapointValue))), ..DEFAULT };
 pub static Datapoints: Shape = Shape { name: "Datapoints", kind: Kind::List(Element::of(Here(&Datapoint))), ..DEFAULT };
 pub static DatapointsToAlarm: Shape = Shape { name: "DatapointsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static DeleteAlarmMuteRuleInput: Shape = Shape { name: "DeleteAlarmMuteRuleInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmMuteRuleName", Here(&Name)) },
+]), ..DEFAULT };
 pub static DeleteAlarmsInput: Shape = Shape { name: "DeleteAlarmsInput", kind: Kind::Structure(&[
     Member { required: true, ..member("AlarmNames", Here(&AlarmNames)) },
 ]), ..DEFAULT };
@@ -132,6 +153,19 @@ pub static DeleteDashboardsInput: Shape = Shape { name: "DeleteDashboardsInput",
     Member { required: true, ..member("DashboardNames", Here(&DashboardNames)) },
 ]), ..DEFAULT };
 pub static DeleteDashboardsOutput: Shape = Shape { name: "DeleteDashboardsOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteMetricStreamInput: Shape = Shape { name: "DeleteMetricStreamInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&MetricStreamName)) },
+]), ..DEFAULT };
+pub static DeleteMetricStreamOutput: Shape = Shape { name: "DeleteMetricStreamOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DescribeAlarmContributorsInput: Shape = Shape { name: "DescribeAlarmContributorsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmName", Here(&AlarmName)) },
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static DescribeAlarmContributorsOutput: Shape = Shape { name: "DescribeAlarmContributorsOutput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmContributors", Here(&AlarmContributors)) },
+    member("NextToken", Here(&NextToken)),
 ]), ..DEFAULT };
 pub static DescribeAlarmHistoryInput: Shape = Shape { name: "DescribeAlarmHistoryInput", kind: Kind::Structure(&[
     member("AlarmName", Here(&AlarmName)),
@@ -192,6 +226,7 @@ pub static Dimensions: Shape = Shape { name: "Dimensions", kind: Kind::List(Elem
 pub static DisableAlarmActionsInput: Shape = Shape { name: "DisableAlarmActionsInput", kind: Kind::Structure(&[
     Member { required: true, ..member("AlarmNames", Here(&AlarmNames)) },
 ]), ..DEFAULT };
+pub static Duration: Shape = Shape { name: "Duration", min: Some(1.0), max: Some(50.0), ..DEFAULT };
 pub static EnableAlarmActionsInput: Shape = Shape { name: "EnableAlarmActionsInput", kind: Kind::Structure(&[
     Member { required: true, ..member("AlarmNames", Here(&AlarmNames)) },
 ]), ..DEFAULT };
@@ -223,9 +258,25 @@ pub static EvaluationWindow: Shape = Shape { name: "EvaluationWindow", kind: Kin
     member("WallClockWindow", Here(&WallClockWindow)),
     member("SlidingWindow", Here(&SlidingWindow)),
 ]), union: true, ..DEFAULT };
+pub static Expression: Shape = Shape { name: "Expression", min: Some(1.0), max: Some(256.0), ..DEFAULT };
 pub static ExtendedStatistic: Shape = Shape { name: "ExtendedStatistic", ..DEFAULT };
 pub static ExtendedStatistics: Shape = Shape { name: "ExtendedStatistics", kind: Kind::List(Element::of(Here(&ExtendedStatistic))), min: Some(1.0), max: Some(10.0), ..DEFAULT };
 pub static FaultDescription: Shape = Shape { name: "FaultDescription", ..DEFAULT };
+pub static GetAlarmMuteRuleInput: Shape = Shape { name: "GetAlarmMuteRuleInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmMuteRuleName", Here(&Name)) },
+]), ..DEFAULT };
+pub static GetAlarmMuteRuleOutput: Shape = Shape { name: "GetAlarmMuteRuleOutput", kind: Kind::Structure(&[
+    member("Name", Here(&Name)),
+    member("AlarmMuteRuleArn", Here(&Arn)),
+    member("Description", Here(&AlarmDescription)),
+    member("Rule", Here(&Rule)),
+    member("MuteTargets", Here(&MuteTargets)),
+    member("StartDate", Here(&Timestamp)),
+    member("ExpireDate", Here(&Timestamp)),
+    member("Status", Here(&AlarmMuteRuleStatus)),
+    member("LastUpdatedTimestamp", Here(&Timestamp)),
+    member("MuteType", Here(&MuteType)),
+]), ..DEFAULT };
 pub static GetDashboardInput: Shape = Shape { name: "GetDashboardInput", kind: Kind::Structure(&[
     Member { required: true, ..member("DashboardName", Here(&DashboardName)) },
 ]), ..DEFAULT };
@@ -265,10 +316,35 @@ pub static GetMetricStatisticsOutput: Shape = Shape { name: "GetMetricStatistics
     member("Label", Here(&MetricLabel)),
     member("Datapoints", Here(&Datapoints)),
 ]), ..DEFAULT };
+pub static GetMetricStreamInput: Shape = Shape { name: "GetMetricStreamInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&MetricStreamName)) },
+]), ..DEFAULT };
+pub static GetMetricStreamOutput: Shape = Shape { name: "GetMetricStreamOutput", kind: Kind::Structure(&[
+    member("Arn", Here(&AmazonResourceName)),
+    member("Name", Here(&MetricStreamName)),
+    member("IncludeFilters", Here(&MetricStreamFilters)),
+    member("ExcludeFilters", Here(&MetricStreamFilters)),
+    member("FirehoseArn", Here(&AmazonResourceName)),
+    member("RoleArn", Here(&AmazonResourceName)),
+    member("State", Here(&MetricStreamState)),
+    member("CreationDate", Here(&Timestamp)),
+    member("LastUpdateDate", Here(&Timestamp)),
+    member("OutputFormat", Here(&MetricStreamOutputFormat)),
+    member("StatisticsConfigurations", Here(&MetricStreamStatisticsConfigurations)),
+    member("IncludeLinkedAccountsMetrics", Here(&IncludeLinkedAccountsMetrics)),
+]), ..DEFAULT };
+pub static GetMetricWidgetImageInput: Shape = Shape { name: "GetMetricWidgetImageInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("MetricWidget", Here(&MetricWidget)) },
+    member("OutputFormat", Here(&OutputFormat)),
+]), ..DEFAULT };
+pub static GetMetricWidgetImageOutput: Shape = Shape { name: "GetMetricWidgetImageOutput", kind: Kind::Structure(&[
+    member("MetricWidgetImage", Here(&MetricWidgetImage)),
+]), ..DEFAULT };
 pub static HistoryData: Shape = Shape { name: "HistoryData", min: Some(1.0), max: Some(4095.0), ..DEFAULT };
 pub static HistoryItemType: Shape = Shape { name: "HistoryItemType", values: &["ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"], ..DEFAULT };
 pub static HistorySummary: Shape = Shape { name: "HistorySummary", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static IncludeLinkedAccounts: Shape = Shape { name: "IncludeLinkedAccounts", kind: Kind::Boolean, ..DEFAULT };
+pub static IncludeLinkedAccountsMetrics: Shape = Shape { name: "IncludeLinkedAccountsMetrics", kind: Kind::Boolean, ..DEFAULT };
 pub static InternalServiceFault: Shape = Shape { name: "InternalServiceFault", kind: Kind::Structure(&[
     member("Message", Here(&FaultDescription)),
 ]), ..DEFAULT };
@@ -291,6 +367,16 @@ pub static LastModified: Shape = Shape { name: "LastModified", kind: Kind::Times
 pub static LimitExceededFault: Shape = Shape { name: "LimitExceededFault", kind: Kind::Structure(&[
     member("message", Here(&ErrorMessage)),
 ]), ..DEFAULT };
+pub static ListAlarmMuteRulesInput: Shape = Shape { name: "ListAlarmMuteRulesInput", kind: Kind::Structure(&[
+    member("AlarmName", Here(&Name)),
+    member("Statuses", Here(&AlarmMuteRuleStatuses)),
+    member("MaxRecords", Here(&MaxRecords)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListAlarmMuteRulesOutput: Shape = Shape { name: "ListAlarmMuteRulesOutput", kind: Kind::Structure(&[
+    member("AlarmMuteRuleSummaries", Here(&AlarmMuteRuleSummaries)),
+    member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
 pub static ListDashboardsInput: Shape = Shape { name: "ListDashboardsInput", kind: Kind::Structure(&[
     member("DashboardNamePrefix", Here(&DashboardNamePrefix)),
     member("NextToken", Here(&NextToken)),
@@ -298,6 +384,15 @@ pub static ListDashboardsInput: Shape = Shape { name: "ListDashboardsInput", kin
 pub static ListDashboardsOutput: Shape = Shape { name: "ListDashboardsOutput", kind: Kind::Structure(&[
     member("DashboardEntries", Here(&DashboardEntries)),
     member("NextToken", Here(&NextToken)),
+]), ..DEFAULT };
+pub static ListMetricStreamsInput: Shape = Shape { name: "ListMetricStreamsInput", kind: Kind::Structure(&[
+    member("NextToken", Here(&NextToken)),
+    member("MaxResults", Here(&ListMetricStreamsMaxResults)),
+]), ..DEFAULT };
+pub static ListMetricStreamsMaxResults: Shape = Shape { name: "ListMetricStreamsMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(500.0), ..DEFAULT };
+pub static ListMetricStreamsOutput: Shape = Shape { name: "ListMetricStreamsOutput", kind: Kind::Structure(&[
+    member("NextToken", Here(&NextToken)),
+    member("Entries", Here(&MetricStreamEntries)),
 ]), ..DEFAULT };
 pub static ListMetricsInput: Shape = Shape { name: "ListMetricsInput", kind: Kind::Structure(&[
     member("Namespace", Here(&Namespace)),
@@ -439,16 +534,66 @@ pub static MetricStat: Shape = Shape { name: "MetricStat", kind: Kind::Structure
     Member { required: true, ..member("Stat", Here(&Stat)) },
     member("Unit", Here(&StandardUnit)),
 ]), ..DEFAULT };
+pub static MetricStreamEntries: Shape = Shape { name: "MetricStreamEntries", kind: Kind::List(Element::of(Here(&MetricStreamEntry))), ..DEFAULT };
+pub static MetricStreamEntry: Shape = Shape { name: "MetricStreamEntry", kind: Kind::Structure(&[
+    member("Arn", Here(&AmazonResourceName)),
+    member("CreationDate", Here(&Timestamp)),
+    member("LastUpdateDate", Here(&Timestamp)),
+    member("Name", Here(&MetricStreamName)),
+    member("FirehoseArn", Here(&AmazonResourceName)),
+    member("State", Here(&MetricStreamState)),
+    member("OutputFormat", Here(&MetricStreamOutputFormat)),
+]), ..DEFAULT };
+pub static MetricStreamFilter: Shape = Shape { name: "MetricStreamFilter", kind: Kind::Structure(&[
+    member("Namespace", Here(&Namespace)),
+    member("MetricNames", Here(&MetricStreamFilterMetricNames)),
+]), ..DEFAULT };
+pub static MetricStreamFilterMetricNames: Shape = Shape { name: "MetricStreamFilterMetricNames", kind: Kind::List(Element::of(Here(&MetricName))), ..DEFAULT };
+pub static MetricStreamFilters: Shape = Shape { name: "MetricStreamFilters", kind: Kind::List(Element::of(Here(&MetricStreamFilter))), ..DEFAULT };
+pub static MetricStreamName: Shape = Shape { name: "MetricStreamName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
+pub static MetricStreamNames: Shape = Shape { name: "MetricStreamNames", kind: Kind::List(Element::of(Here(&MetricStreamName))), ..DEFAULT };
+pub static MetricStreamOutputFormat: Shape = Shape { name: "MetricStreamOutputFormat", min: Some(1.0), max: Some(255.0), values: &["json", "opentelemetry0.7", "opentelemetry1.0"], ..DEFAULT };
+pub static MetricStreamState: Shape = Shape { name: "MetricStreamState", ..DEFAULT };
+pub static MetricStreamStatistic: Shape = Shape { name: "MetricStreamStatistic", ..DEFAULT };
+pub static MetricStreamStatisticsAdditionalStatistics: Shape = Shape { name: "MetricStreamStatisticsAdditionalStatistics", kind: Kind::List(Element::of(Here(&MetricStreamStatistic))), ..DEFAULT };
+pub static MetricStreamStatisticsConfiguration: Shape = Shape { name: "MetricStreamStatisticsConfiguration", kind: Kind::Structure(&[
+    Member { required: true, ..member("IncludeMetrics", Here(&MetricStreamStatisticsIncludeMetrics)) },
+    Member { required: true, ..member("AdditionalStatistics", Here(&MetricStreamStatisticsAdditionalStatistics)) },
+]), ..DEFAULT };
+pub static MetricStreamStatisticsConfigurations: Shape = Shape { name: "MetricStreamStatisticsConfigurations", kind: Kind::List(Element::of(Here(&MetricStreamStatisticsConfiguration))), ..DEFAULT };
+pub static MetricStreamStatisticsIncludeMetrics: Shape = Shape { name: "MetricStreamStatisticsIncludeMetrics", kind: Kind::List(Element::of(Here(&MetricStreamStatisticsMetric))), ..DEFAULT };
+pub static MetricStreamStatisticsMetric: Shape = Shape { name: "MetricStreamStatisticsMetric", kind: Kind::Structure(&[
+    Member { required: true, ..member("Namespace", Here(&Namespace)) },
+    Member { required: true, ..member("MetricName", Here(&MetricName)) },
+]), ..DEFAULT };
+pub static MetricWidget: Shape = Shape { name: "MetricWidget", ..DEFAULT };
+pub static MetricWidgetImage: Shape = Shape { name: "MetricWidgetImage", kind: Kind::Blob, ..DEFAULT };
 pub static Metrics: Shape = Shape { name: "Metrics", kind: Kind::List(Element::of(Here(&Metric))), ..DEFAULT };
 pub static MissingRequiredParameterException: Shape = Shape { name: "MissingRequiredParameterException", kind: Kind::Structure(&[
     member("message", Here(&AwsQueryErrorMessage)),
 ]), ..DEFAULT };
+pub static MuteTargetAlarmNameList: Shape = Shape { name: "MuteTargetAlarmNameList", kind: Kind::List(Element::of(Here(&Name))), max: Some(100.0), ..DEFAULT };
+pub static MuteTargets: Shape = Shape { name: "MuteTargets", kind: Kind::Structure(&[
+    Member { required: true, ..member("AlarmNames", Here(&MuteTargetAlarmNameList)) },
+]), ..DEFAULT };
+pub static MuteType: Shape = Shape { name: "MuteType", ..DEFAULT };
+pub static Name: Shape = Shape { name: "Name", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static Namespace: Shape = Shape { name: "Namespace", min: Some(1.0), max: Some(255.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static NextToken: Shape = Shape { name: "NextToken", ..DEFAULT };
 pub static OnlyStartEvaluatingAfterWarmUpPeriodEnds: Shape = Shape { name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds", kind: Kind::Boolean, ..DEFAULT };
+pub static OutputFormat: Shape = Shape { name: "OutputFormat", ..DEFAULT };
 pub static OwningAccounts: Shape = Shape { name: "OwningAccounts", kind: Kind::List(Element::of(Here(&AccountId))), ..DEFAULT };
 pub static PendingPeriod: Shape = Shape { name: "PendingPeriod", kind: Kind::Integer, min: Some(0.0), max: Some(86400.0), ..DEFAULT };
 pub static Period: Shape = Shape { name: "Period", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
+pub static PutAlarmMuteRuleInput: Shape = Shape { name: "PutAlarmMuteRuleInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&Name)) },
+    member("Description", Here(&AlarmDescription)),
+    Member { required: true, ..member("Rule", Here(&Rule)) },
+    member("MuteTargets", Here(&MuteTargets)),
+    member("Tags", Here(&TagList)),
+    member("StartDate", Here(&Timestamp)),
+    member("ExpireDate", Here(&Timestamp)),
+]), ..DEFAULT };
 pub static PutCompositeAlarmInput: Shape = Shape { name: "PutCompositeAlarmInput", kind: Kind::Structure(&[
     member("ActionsEnabled", Here(&ActionsEnabled)),
     member("AlarmActions", Here(&ResourceList)),
@@ -506,6 +651,20 @@ pub static PutMetricDataInput: Shape = Shape { name: "PutMetricDataInput", kind:
     member("EntityMetricData", Here(&EntityMetricDataList)),
     Member { boxed: true, ..member("StrictEntityValidation", Here(&StrictEntityValidation)) },
 ]), ..DEFAULT };
+pub static PutMetricStreamInput: Shape = Shape { name: "PutMetricStreamInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&MetricStreamName)) },
+    member("IncludeFilters", Here(&MetricStreamFilters)),
+    member("ExcludeFilters", Here(&MetricStreamFilters)),
+    Member { required: true, ..member("FirehoseArn", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("RoleArn", Here(&AmazonResourceName)) },
+    Member { required: true, ..member("OutputFormat", Here(&MetricStreamOutputFormat)) },
+    member("Tags", Here(&TagList)),
+    member("StatisticsConfigurations", Here(&MetricStreamStatisticsConfigurations)),
+    member("IncludeLinkedAccountsMetrics", Here(&IncludeLinkedAccountsMetrics)),
+]), ..DEFAULT };
+pub static PutMetricStreamOutput: Shape = Shape { name: "PutMetricStreamOutput", kind: Kind::Structure(&[
+    member("Arn", Here(&AmazonResourceName)),
+]), ..DEFAULT };
 pub static Query: Shape = Shape { name: "Query", min: Some(1.0), max: Some(10000.0), ..DEFAULT };
 pub static QueryResultsToAlarm: Shape = Shape { name: "QueryResultsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
 pub static QueryResultsToEvaluate: Shape = Shape { name: "QueryResultsToEvaluate", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
@@ -527,7 +686,15 @@ pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundExc
 ]), ..DEFAULT };
 pub static ResourceType: Shape = Shape { name: "ResourceType", ..DEFAULT };
 pub static ReturnData: Shape = Shape { name: "ReturnData", kind: Kind::Boolean, ..DEFAULT };
+pub static Rule: Shape = Shape { name: "Rule", kind: Kind::Structure(&[
+    Member { required: true, ..member("Schedule", Here(&Schedule)) },
+]), ..DEFAULT };
 pub static ScanBy: Shape = Shape { name: "ScanBy", values: &["TimestampDescending", "TimestampAscending"], ..DEFAULT };
+pub static Schedule: Shape = Shape { name: "Schedule", kind: Kind::Structure(&[
+    Member { required: true, ..member("Expression", Here(&Expression)) },
+    Member { required: true, ..member("Duration", Here(&Duration)) },
+    member("Timezone", Here(&Timezone)),
+]), ..DEFAULT };
 pub static ScheduleConfiguration: Shape = Shape { name: "ScheduleConfiguration", kind: Kind::Structure(&[
     Member { required: true, ..member("ScheduleExpression", Here(&ScheduleExpression)) },
     Member { required: true, ..member("StartTimeOffset", Here(&StartTimeOffset)) },
@@ -553,6 +720,11 @@ pub static Size: Shape = Shape { name: "Size", kind: Kind::Long, ..DEFAULT };
 pub static SlidingWindow: Shape = Shape { name: "SlidingWindow", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static StandardUnit: Shape = Shape { name: "StandardUnit", values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"], ..DEFAULT };
+pub static StartMetricStreamsInput: Shape = Shape { name: "StartMetricStreamsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Names", Here(&MetricStreamNames)) },
+]), ..DEFAULT };
+pub static StartMetricStreamsOutput: Shape = Shape { name: "StartMetricStreamsOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static StartTimeOffset: Shape = Shape { name: "StartTimeOffset", kind: Kind::Long, min: Some(1.0), max: Some(2592000.0), ..DEFAULT };
 pub static Stat: Shape = Shape { name: "Stat", ..DEFAULT };
 pub static StateReason: Shape = Shape { name: "StateReason", min: Some(0.0), max: Some(1023.0), ..DEFAULT };
@@ -567,6 +739,11 @@ pub static StatisticSet: Shape = Shape { name: "StatisticSet", kind: Kind::Struc
 ]), ..DEFAULT };
 pub static Statistics: Shape = Shape { name: "Statistics", kind: Kind::List(Element::of(Here(&Statistic))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
 pub static StatusCode: Shape = Shape { name: "StatusCode", values: &["Complete", "InternalError", "PartialData", "Forbidden"], ..DEFAULT };
+pub static StopMetricStreamsInput: Shape = Shape { name: "StopMetricStreamsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Names", Here(&MetricStreamNames)) },
+]), ..DEFAULT };
+pub static StopMetricStreamsOutput: Shape = Shape { name: "StopMetricStreamsOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static StorageResolution: Shape = Shape { name: "StorageResolution", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
 pub static StrictEntityValidation: Shape = Shape { name: "StrictEntityValidation", kind: Kind::Boolean, ..DEFAULT };
 pub static SuppressorPeriod: Shape = Shape { name: "SuppressorPeriod", kind: Kind::Integer, ..DEFAULT };

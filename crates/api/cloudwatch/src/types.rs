@@ -12,6 +12,12 @@ structures! {
     ActionConfiguration: ActionConfiguration {
         0 opt alarm_tags_propagation: AlarmTagsPropagation,
     }
+    AlarmContributor: AlarmContributor {
+        0 opt contributor_id: String,
+        1 opt contributor_attributes: BTreeMap<String, String>,
+        2 opt state_reason: String,
+        3 opt state_transitioned_timestamp: Timestamp,
+    }
     AlarmHistoryItem: AlarmHistoryItem {
         0 opt alarm_name: String,
         1 opt alarm_contributor_id: String,
@@ -21,6 +27,13 @@ structures! {
         5 opt history_summary: String,
         6 opt history_data: String,
         7 opt alarm_contributor_attributes: BTreeMap<String, String>,
+    }
+    AlarmMuteRuleSummary: AlarmMuteRuleSummary {
+        0 opt alarm_mute_rule_arn: String,
+        1 opt expire_date: Timestamp,
+        2 opt status: String,
+        3 opt mute_type: String,
+        4 opt last_updated_timestamp: Timestamp,
     }
     AlarmPromQLCriteria: AlarmPromQLCriteria {
         0 req query: String,
@@ -74,6 +87,9 @@ structures! {
         6 opt unit: String,
         7 opt extended_statistics: BTreeMap<String, f64>,
     }
+    DeleteAlarmMuteRuleInput: DeleteAlarmMuteRuleInput {
+        0 req alarm_mute_rule_name: String,
+    }
     DeleteAlarmsInput: DeleteAlarmsInput {
         0 req alarm_names: Vec<String>,
     }
@@ -81,6 +97,18 @@ structures! {
         0 req dashboard_names: Vec<String>,
     }
     DeleteDashboardsOutput: DeleteDashboardsOutput {}
+    DeleteMetricStreamInput: DeleteMetricStreamInput {
+        0 req name: String,
+    }
+    DeleteMetricStreamOutput: DeleteMetricStreamOutput {}
+    DescribeAlarmContributorsInput: DescribeAlarmContributorsInput {
+        0 req alarm_name: String,
+        1 opt next_token: String,
+    }
+    DescribeAlarmContributorsOutput: DescribeAlarmContributorsOutput {
+        0 opt alarm_contributors: Vec<AlarmContributor>,
+        1 opt next_token: String,
+    }
     DescribeAlarmHistoryInput: DescribeAlarmHistoryInput {
         0 opt alarm_name: String,
         1 opt alarm_contributor_id: String,
@@ -154,6 +182,21 @@ structures! {
         0 opt wall_clock_window: WallClockWindow,
         1 opt sliding_window: SlidingWindow,
     }
+    GetAlarmMuteRuleInput: GetAlarmMuteRuleInput {
+        0 req alarm_mute_rule_name: String,
+    }
+    GetAlarmMuteRuleOutput: GetAlarmMuteRuleOutput {
+        0 opt name: String,
+        1 opt alarm_mute_rule_arn: String,
+        2 opt description: String,
+        3 opt rule: Rule,
+        4 opt mute_targets: MuteTargets,
+        5 opt start_date: Timestamp,
+        6 opt expire_date: Timestamp,
+        7 opt status: String,
+        8 opt last_updated_timestamp: Timestamp,
+        9 opt mute_type: String,
+    }
     GetDashboardInput: GetDashboardInput {
         0 req dashboard_name: String,
     }
@@ -191,8 +234,42 @@ structures! {
         0 opt label: String,
         1 opt datapoints: Vec<Datapoint>,
     }
+    GetMetricStreamInput: GetMetricStreamInput {
+        0 req name: String,
+    }
+    GetMetricStreamOutput: GetMetricStreamOutput {
+        0 opt arn: String,
+        1 opt name: String,
+        2 opt include_filters: Vec<MetricStreamFilter>,
+        3 opt exclude_filters: Vec<MetricStreamFilter>,
+        4 opt firehose_arn: String,
+        5 opt role_arn: String,
+        6 opt state: String,
+        7 opt creation_date: Timestamp,
+        8 opt last_update_date: Timestamp,
+        9 opt output_format: String,
+        10 opt statistics_configurations: Vec<MetricStreamStatisticsConfiguration>,
+        11 opt include_linked_accounts_metrics: bool,
+    }
+    GetMetricWidgetImageInput: GetMetricWidgetImageInput {
+        0 req metric_widget: String,
+        1 opt output_format: String,
+    }
+    GetMetricWidgetImageOutput: GetMetricWidgetImageOutput {
+        0 opt metric_widget_image: Bytes,
+    }
     LabelOptions: LabelOptions {
         0 opt timezone: String,
+    }
+    ListAlarmMuteRulesInput: ListAlarmMuteRulesInput {
+        0 opt alarm_name: String,
+        1 opt statuses: Vec<String>,
+        2 opt max_records: i32,
+        3 opt next_token: String,
+    }
+    ListAlarmMuteRulesOutput: ListAlarmMuteRulesOutput {
+        0 opt alarm_mute_rule_summaries: Vec<AlarmMuteRuleSummary>,
+        1 opt next_token: String,
     }
     ListDashboardsInput: ListDashboardsInput {
         0 opt dashboard_name_prefix: String,
@@ -201,6 +278,14 @@ structures! {
     ListDashboardsOutput: ListDashboardsOutput {
         0 opt dashboard_entries: Vec<DashboardEntry>,
         1 opt next_token: String,
+    }
+    ListMetricStreamsInput: ListMetricStreamsInput {
+        0 opt next_token: String,
+        1 opt max_results: i32,
+    }
+    ListMetricStreamsOutput: ListMetricStreamsOutput {
+        0 opt next_token: String,
+        1 opt entries: Vec<MetricStreamEntry>,
     }
     ListMetricsInput: ListMetricsInput {
         0 opt namespace: String,
@@ -327,6 +412,39 @@ structures! {
         2 req stat: String,
         3 opt unit: String,
     }
+    MetricStreamEntry: MetricStreamEntry {
+        0 opt arn: String,
+        1 opt creation_date: Timestamp,
+        2 opt last_update_date: Timestamp,
+        3 opt name: String,
+        4 opt firehose_arn: String,
+        5 opt state: String,
+        6 opt output_format: String,
+    }
+    MetricStreamFilter: MetricStreamFilter {
+        0 opt namespace: String,
+        1 opt metric_names: Vec<String>,
+    }
+    MetricStreamStatisticsConfiguration: MetricStreamStatisticsConfiguration {
+        0 req include_metrics: Vec<MetricStreamStatisticsMetric>,
+        1 req additional_statistics: Vec<String>,
+    }
+    MetricStreamStatisticsMetric: MetricStreamStatisticsMetric {
+        0 req namespace: String,
+        1 req metric_name: String,
+    }
+    MuteTargets: MuteTargets {
+        0 req alarm_names: Vec<String>,
+    }
+    PutAlarmMuteRuleInput: PutAlarmMuteRuleInput {
+        0 req name: String,
+        1 opt description: String,
+        2 req rule: Rule,
+        3 opt mute_targets: MuteTargets,
+        4 opt tags: Vec<Tag>,
+        5 opt start_date: Timestamp,
+        6 opt expire_date: Timestamp,
+    }
     PutCompositeAlarmInput: PutCompositeAlarmInput {
         0 opt actions_enabled: bool,
         1 opt alarm_actions: Vec<String>,
@@ -384,6 +502,28 @@ structures! {
         2 opt entity_metric_data: Vec<EntityMetricData>,
         3 opt strict_entity_validation: bool,
     }
+    PutMetricStreamInput: PutMetricStreamInput {
+        0 req name: String,
+        1 opt include_filters: Vec<MetricStreamFilter>,
+        2 opt exclude_filters: Vec<MetricStreamFilter>,
+        3 req firehose_arn: String,
+        4 req role_arn: String,
+        5 req output_format: String,
+        6 opt tags: Vec<Tag>,
+        7 opt statistics_configurations: Vec<MetricStreamStatisticsConfiguration>,
+        8 opt include_linked_accounts_metrics: bool,
+    }
+    PutMetricStreamOutput: PutMetricStreamOutput {
+        0 opt arn: String,
+    }
+    Rule: Rule {
+        0 req schedule: Schedule,
+    }
+    Schedule: Schedule {
+        0 req expression: String,
+        1 req duration: String,
+        2 opt timezone: String,
+    }
     ScheduleConfiguration: ScheduleConfiguration {
         0 opt schedule_expression: String,
         1 opt start_time_offset: i64,
@@ -405,12 +545,20 @@ structures! {
         3 opt state_reason_data: String,
     }
     SlidingWindow: SlidingWindow {}
+    StartMetricStreamsInput: StartMetricStreamsInput {
+        0 req names: Vec<String>,
+    }
+    StartMetricStreamsOutput: StartMetricStreamsOutput {}
     StatisticSet: StatisticSet {
         0 req sample_count: f64,
         1 req sum: f64,
         2 req minimum: f64,
         3 req maximum: f64,
     }
+    StopMetricStreamsInput: StopMetricStreamsInput {
+        0 req names: Vec<String>,
+    }
+    StopMetricStreamsOutput: StopMetricStreamsOutput {}
     Tag: Tag {
         0 req key: String,
         1 req value: String,

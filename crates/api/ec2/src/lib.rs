@@ -93,14 +93,23 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssignIpv6Addresses",
+        input: Some(Here(&shapes::AssignIpv6AddressesRequest)),
+        output: Some(Here(&shapes::AssignIpv6AddressesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "AssignPrivateIpAddresses",
+        input: Some(Here(&shapes::AssignPrivateIpAddressesRequest)),
+        output: Some(Here(&shapes::AssignPrivateIpAddressesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "AssignPrivateNatGatewayAddress",
+        input: Some(Here(&shapes::AssignPrivateNatGatewayAddressRequest)),
+        output: Some(Here(&shapes::AssignPrivateNatGatewayAddressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -154,6 +163,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateNatGatewayAddress",
+        input: Some(Here(&shapes::AssociateNatGatewayAddressRequest)),
+        output: Some(Here(&shapes::AssociateNatGatewayAddressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -177,6 +189,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateSubnetCidrBlock",
+        input: Some(Here(&shapes::AssociateSubnetCidrBlockRequest)),
+        output: Some(Here(&shapes::AssociateSubnetCidrBlockResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -412,6 +427,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateFlowLogs",
+        input: Some(Here(&shapes::CreateFlowLogsRequest)),
+        output: Some(Here(&shapes::CreateFlowLogsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -890,6 +908,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteFlowLogs",
+        input: Some(Here(&shapes::DeleteFlowLogsRequest)),
+        output: Some(Here(&shapes::DeleteFlowLogsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1525,6 +1546,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeFlowLogs",
+        input: Some(Here(&shapes::DescribeFlowLogsRequest)),
+        output: Some(Here(&shapes::DescribeFlowLogsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1603,6 +1627,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeInstanceCreditSpecifications",
+        input: Some(Here(&shapes::DescribeInstanceCreditSpecificationsRequest)),
+        output: Some(Here(&shapes::DescribeInstanceCreditSpecificationsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1850,6 +1877,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribePlacementGroups",
+        input: Some(Here(&shapes::DescribePlacementGroupsRequest)),
+        output: Some(Here(&shapes::DescribePlacementGroupsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2117,10 +2147,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeVolumeStatus",
+        input: Some(Here(&shapes::DescribeVolumeStatusRequest)),
+        output: Some(Here(&shapes::DescribeVolumeStatusResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeVolumes",
+        input: Some(Here(&shapes::DescribeVolumesRequest)),
+        output: Some(Here(&shapes::DescribeVolumesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2382,6 +2418,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateNatGatewayAddress",
+        input: Some(Here(&shapes::DisassociateNatGatewayAddressRequest)),
+        output: Some(Here(&shapes::DisassociateNatGatewayAddressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2404,6 +2443,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateSubnetCidrBlock",
+        input: Some(Here(&shapes::DisassociateSubnetCidrBlockRequest)),
+        output: Some(Here(&shapes::DisassociateSubnetCidrBlockResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3030,6 +3072,9 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyInstanceMetadataOptions",
+        input: Some(Here(&shapes::ModifyInstanceMetadataOptionsRequest)),
+        output: Some(Here(&shapes::ModifyInstanceMetadataOptionsResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3631,14 +3676,22 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UnassignIpv6Addresses",
+        input: Some(Here(&shapes::UnassignIpv6AddressesRequest)),
+        output: Some(Here(&shapes::UnassignIpv6AddressesResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UnassignPrivateIpAddresses",
+        input: Some(Here(&shapes::UnassignPrivateIpAddressesRequest)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UnassignPrivateNatGatewayAddress",
+        input: Some(Here(&shapes::UnassignPrivateNatGatewayAddressRequest)),
+        output: Some(Here(&shapes::UnassignPrivateNatGatewayAddressResult)),
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

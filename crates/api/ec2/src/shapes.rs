@@ -118,6 +118,45 @@ pub static ApplicationStatusSummary: Shape = Shape { name: "ApplicationStatusSum
 pub static ArchitectureType: Shape = Shape { name: "ArchitectureType", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
 pub static ArchitectureTypeList: Shape = Shape { name: "ArchitectureTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ArchitectureType)) }), ..DEFAULT };
 pub static ArchitectureValues: Shape = Shape { name: "ArchitectureValues", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
+pub static AssignIpv6AddressesRequest: Shape = Shape { name: "AssignIpv6AddressesRequest", kind: Kind::Structure(&[
+    member("Ipv6PrefixCount", Here(&Integer)),
+    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&IpPrefixList)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("ipv6Addresses"), ..member("Ipv6Addresses", Here(&Ipv6AddressList)) },
+    Member { location_name: Some("ipv6AddressCount"), ..member("Ipv6AddressCount", Here(&Integer)) },
+]), ..DEFAULT };
+pub static AssignIpv6AddressesResult: Shape = Shape { name: "AssignIpv6AddressesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("assignedIpv6Addresses"), ..member("AssignedIpv6Addresses", Here(&Ipv6AddressList)) },
+    Member { location_name: Some("assignedIpv6PrefixSet"), ..member("AssignedIpv6Prefixes", Here(&IpPrefixList)) },
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+]), ..DEFAULT };
+pub static AssignPrivateIpAddressesRequest: Shape = Shape { name: "AssignPrivateIpAddressesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&IpPrefixList)) },
+    member("Ipv4PrefixCount", Here(&Integer)),
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressStringList)) },
+    Member { location_name: Some("secondaryPrivateIpAddressCount"), ..member("SecondaryPrivateIpAddressCount", Here(&Integer)) },
+    Member { location_name: Some("allowReassignment"), ..member("AllowReassignment", Here(&Boolean)) },
+]), ..DEFAULT };
+pub static AssignPrivateIpAddressesResult: Shape = Shape { name: "AssignPrivateIpAddressesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("assignedPrivateIpAddressesSet"), ..member("AssignedPrivateIpAddresses", Here(&AssignedPrivateIpAddressList)) },
+    Member { location_name: Some("assignedIpv4PrefixSet"), ..member("AssignedIpv4Prefixes", Here(&Ipv4PrefixesList)) },
+]), ..DEFAULT };
+pub static AssignPrivateNatGatewayAddressRequest: Shape = Shape { name: "AssignPrivateNatGatewayAddressRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&IpList)) },
+    member("PrivateIpAddressCount", Here(&PrivateIpAddressCount)),
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static AssignPrivateNatGatewayAddressResult: Shape = Shape { name: "AssignPrivateNatGatewayAddressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
+]), ..DEFAULT };
+pub static AssignedPrivateIpAddress: Shape = Shape { name: "AssignedPrivateIpAddress", kind: Kind::Structure(&[
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
+]), ..DEFAULT };
+pub static AssignedPrivateIpAddressList: Shape = Shape { name: "AssignedPrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AssignedPrivateIpAddress)) }), ..DEFAULT };
 pub static AssociateAddressRequest: Shape = Shape { name: "AssociateAddressRequest", kind: Kind::Structure(&[
     member("AllocationId", Here(&AllocationId)),
     member("InstanceId", Here(&InstanceId)),
@@ -135,6 +174,18 @@ pub static AssociateDhcpOptionsRequest: Shape = Shape { name: "AssociateDhcpOpti
     Member { required: true, ..member("VpcId", Here(&VpcId)) },
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static AssociateNatGatewayAddressRequest: Shape = Shape { name: "AssociateNatGatewayAddressRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { required: true, location_name: Some("AllocationId"), ..member("AllocationIds", Here(&AllocationIdList)) },
+    Member { location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&IpList)) },
+    member("DryRun", Here(&Boolean)),
+    member("AvailabilityZone", Here(&AvailabilityZoneName)),
+    member("AvailabilityZoneId", Here(&AvailabilityZoneId)),
+]), ..DEFAULT };
+pub static AssociateNatGatewayAddressResult: Shape = Shape { name: "AssociateNatGatewayAddressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
+]), ..DEFAULT };
 pub static AssociateRouteTableRequest: Shape = Shape { name: "AssociateRouteTableRequest", kind: Kind::Structure(&[
     member("GatewayId", Here(&RouteGatewayId)),
     member("PublicIpv4Pool", Here(&Ipv4PoolEc2Id)),
@@ -145,6 +196,16 @@ pub static AssociateRouteTableRequest: Shape = Shape { name: "AssociateRouteTabl
 pub static AssociateRouteTableResult: Shape = Shape { name: "AssociateRouteTableResult", kind: Kind::Structure(&[
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
     Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
+]), ..DEFAULT };
+pub static AssociateSubnetCidrBlockRequest: Shape = Shape { name: "AssociateSubnetCidrBlockRequest", kind: Kind::Structure(&[
+    member("Ipv6IpamPoolId", Here(&IpamPoolId)),
+    member("Ipv6NetmaskLength", Here(&NetmaskLength)),
+    Member { required: true, location_name: Some("subnetId"), ..member("SubnetId", Here(&SubnetId)) },
+    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
+]), ..DEFAULT };
+pub static AssociateSubnetCidrBlockResult: Shape = Shape { name: "AssociateSubnetCidrBlockResult", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6CidrBlockAssociation"), ..member("Ipv6CidrBlockAssociation", Here(&SubnetIpv6CidrBlockAssociation)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
 ]), ..DEFAULT };
 pub static AssociateVpcCidrBlockRequest: Shape = Shape { name: "AssociateVpcCidrBlockRequest", kind: Kind::Structure(&[
     member("CidrBlock", Here(&String)),
@@ -411,6 +472,28 @@ pub static CreateEgressOnlyInternetGatewayRequest: Shape = Shape { name: "Create
 pub static CreateEgressOnlyInternetGatewayResult: Shape = Shape { name: "CreateEgressOnlyInternetGatewayResult", kind: Kind::Structure(&[
     Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
     Member { location_name: Some("egressOnlyInternetGateway"), ..member("EgressOnlyInternetGateway", Here(&EgressOnlyInternetGateway)) },
+]), ..DEFAULT };
+pub static CreateFlowLogsRequest: Shape = Shape { name: "CreateFlowLogsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("ClientToken", Here(&String)),
+    member("DeliverLogsPermissionArn", Here(&String)),
+    member("DeliverCrossAccountRole", Here(&String)),
+    member("LogGroupName", Here(&String)),
+    Member { required: true, location_name: Some("ResourceId"), ..member("ResourceIds", Here(&FlowLogResourceIds)) },
+    Member { required: true, ..member("ResourceType", Here(&FlowLogsResourceType)) },
+    member("TrafficType", Here(&TrafficType)),
+    member("LogDestinationType", Here(&LogDestinationType)),
+    member("LogDestination", Here(&String)),
+    member("LogFormat", Here(&String)),
+    Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
+    member("MaxAggregationInterval", Here(&Integer)),
+    member("DestinationOptions", Here(&DestinationOptionsRequest)),
+    Member { location_name: Some("TagFieldSpecification"), ..member("TagFieldSpecifications", Here(&TagFieldSpecificationListRequest)) },
+]), ..DEFAULT };
+pub static CreateFlowLogsResult: Shape = Shape { name: "CreateFlowLogsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("clientToken"), ..member("ClientToken", Here(&String)) },
+    Member { location_name: Some("flowLogIdSet"), ..member("FlowLogIds", Here(&ValueStringList)) },
+    Member { location_name: Some("unsuccessful"), ..member("Unsuccessful", Here(&UnsuccessfulItemSet)) },
 ]), ..DEFAULT };
 pub static CreateInternetGatewayRequest: Shape = Shape { name: "CreateInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("TagSpecification"), ..member("TagSpecifications", Here(&TagSpecificationList)) },
@@ -703,6 +786,13 @@ pub static DeleteEgressOnlyInternetGatewayRequest: Shape = Shape { name: "Delete
 pub static DeleteEgressOnlyInternetGatewayResult: Shape = Shape { name: "DeleteEgressOnlyInternetGatewayResult", kind: Kind::Structure(&[
     Member { location_name: Some("returnCode"), ..member("ReturnCode", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static DeleteFlowLogsRequest: Shape = Shape { name: "DeleteFlowLogsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { required: true, location_name: Some("FlowLogId"), ..member("FlowLogIds", Here(&FlowLogIdList)) },
+]), ..DEFAULT };
+pub static DeleteFlowLogsResult: Shape = Shape { name: "DeleteFlowLogsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("unsuccessful"), ..member("Unsuccessful", Here(&UnsuccessfulItemSet)) },
+]), ..DEFAULT };
 pub static DeleteInternetGatewayRequest: Shape = Shape { name: "DeleteInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
@@ -891,6 +981,17 @@ pub static DescribeEgressOnlyInternetGatewaysResult: Shape = Shape { name: "Desc
     Member { location_name: Some("egressOnlyInternetGatewaySet"), ..member("EgressOnlyInternetGateways", Here(&EgressOnlyInternetGatewayList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
+pub static DescribeFlowLogsRequest: Shape = Shape { name: "DescribeFlowLogsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    member("Filter", Here(&FilterList)),
+    Member { location_name: Some("FlowLogId"), ..member("FlowLogIds", Here(&FlowLogIdList)) },
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeFlowLogsResult: Shape = Shape { name: "DescribeFlowLogsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("flowLogSet"), ..member("FlowLogs", Here(&FlowLogSet)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+]), ..DEFAULT };
 pub static DescribeImagesRequest: Shape = Shape { name: "DescribeImagesRequest", kind: Kind::Structure(&[
     Member { location_name: Some("ExecutableBy"), ..member("ExecutableUsers", Here(&ExecutableByStringList)) },
     Member { location_name: Some("ImageId"), ..member("ImageIds", Here(&ImageIdStringList)) },
@@ -910,6 +1011,18 @@ pub static DescribeInstanceAttributeRequest: Shape = Shape { name: "DescribeInst
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("instanceId"), ..member("InstanceId", Here(&InstanceId)) },
     Member { required: true, location_name: Some("attribute"), ..member("Attribute", Here(&InstanceAttributeName)) },
+]), ..DEFAULT };
+pub static DescribeInstanceCreditSpecificationsMaxResults: Shape = Shape { name: "DescribeInstanceCreditSpecificationsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
+pub static DescribeInstanceCreditSpecificationsRequest: Shape = Shape { name: "DescribeInstanceCreditSpecificationsRequest", kind: Kind::Structure(&[
+    member("DryRun", Here(&Boolean)),
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
+    member("MaxResults", Here(&DescribeInstanceCreditSpecificationsMaxResults)),
+    member("NextToken", Here(&String)),
+]), ..DEFAULT };
+pub static DescribeInstanceCreditSpecificationsResult: Shape = Shape { name: "DescribeInstanceCreditSpecificationsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceCreditSpecificationSet"), ..member("InstanceCreditSpecifications", Here(&InstanceCreditSpecificationList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
 pub static DescribeInstanceStatusRequest: Shape = Shape { name: "DescribeInstanceStatusRequest", kind: Kind::Structure(&[
     Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
@@ -1073,6 +1186,15 @@ pub static DescribeNetworkInterfacesResult: Shape = Shape { name: "DescribeNetwo
     Member { location_name: Some("networkInterfaceSet"), ..member("NetworkInterfaces", Here(&NetworkInterfaceList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
+pub static DescribePlacementGroupsRequest: Shape = Shape { name: "DescribePlacementGroupsRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("GroupId"), ..member("GroupIds", Here(&PlacementGroupIdStringList)) },
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("groupName"), ..member("GroupNames", Here(&PlacementGroupStringList)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribePlacementGroupsResult: Shape = Shape { name: "DescribePlacementGroupsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("placementGroupSet"), ..member("PlacementGroups", Here(&PlacementGroupList)) },
+]), ..DEFAULT };
 pub static DescribePrefixListsRequest: Shape = Shape { name: "DescribePrefixListsRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
@@ -1171,6 +1293,30 @@ pub static DescribeTagsResult: Shape = Shape { name: "DescribeTagsResult", kind:
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagDescriptionList)) },
 ]), ..DEFAULT };
+pub static DescribeVolumeStatusRequest: Shape = Shape { name: "DescribeVolumeStatusRequest", kind: Kind::Structure(&[
+    member("MaxResults", Here(&Integer)),
+    member("NextToken", Here(&String)),
+    Member { location_name: Some("VolumeId"), ..member("VolumeIds", Here(&VolumeIdStringList)) },
+    member("IncludeManagedResources", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+]), ..DEFAULT };
+pub static DescribeVolumeStatusResult: Shape = Shape { name: "DescribeVolumeStatusResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("volumeStatusSet"), ..member("VolumeStatuses", Here(&VolumeStatusList)) },
+]), ..DEFAULT };
+pub static DescribeVolumesRequest: Shape = Shape { name: "DescribeVolumesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("VolumeId"), ..member("VolumeIds", Here(&VolumeIdStringList)) },
+    member("IncludeManagedResources", Here(&Boolean)),
+    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
+    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("maxResults"), ..member("MaxResults", Here(&Integer)) },
+]), ..DEFAULT };
+pub static DescribeVolumesResult: Shape = Shape { name: "DescribeVolumesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
+    Member { location_name: Some("volumeSet"), ..member("Volumes", Here(&VolumeList)) },
+]), ..DEFAULT };
 pub static DescribeVpcAttributeRequest: Shape = Shape { name: "DescribeVpcAttributeRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("Attribute", Here(&VpcAttributeName)) },
     Member { required: true, ..member("VpcId", Here(&VpcId)) },
@@ -1246,6 +1392,17 @@ pub static DescribeVpnGatewaysRequest: Shape = Shape { name: "DescribeVpnGateway
 pub static DescribeVpnGatewaysResult: Shape = Shape { name: "DescribeVpnGatewaysResult", kind: Kind::Structure(&[
     Member { location_name: Some("vpnGatewaySet"), ..member("VpnGateways", Here(&VpnGatewayList)) },
 ]), ..DEFAULT };
+pub static DestinationFileFormat: Shape = Shape { name: "DestinationFileFormat", values: &["plain-text", "parquet"], ..DEFAULT };
+pub static DestinationOptionsRequest: Shape = Shape { name: "DestinationOptionsRequest", kind: Kind::Structure(&[
+    member("FileFormat", Here(&DestinationFileFormat)),
+    member("HiveCompatiblePartitions", Here(&Boolean)),
+    member("PerHourPartition", Here(&Boolean)),
+]), ..DEFAULT };
+pub static DestinationOptionsResponse: Shape = Shape { name: "DestinationOptionsResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("fileFormat"), ..member("FileFormat", Here(&DestinationFileFormat)) },
+    Member { location_name: Some("hiveCompatiblePartitions"), ..member("HiveCompatiblePartitions", Here(&Boolean)) },
+    Member { location_name: Some("perHourPartition"), ..member("PerHourPartition", Here(&Boolean)) },
+]), ..DEFAULT };
 pub static DetachInternetGatewayRequest: Shape = Shape { name: "DetachInternetGatewayRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("internetGatewayId"), ..member("InternetGatewayId", Here(&InternetGatewayId)) },
@@ -1272,9 +1429,26 @@ pub static DisassociateAddressRequest: Shape = Shape { name: "DisassociateAddres
     member("PublicIp", Here(&EipAllocationPublicIp)),
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
+pub static DisassociateNatGatewayAddressRequest: Shape = Shape { name: "DisassociateNatGatewayAddressRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { required: true, location_name: Some("AssociationId"), ..member("AssociationIds", Here(&EipAssociationIdList)) },
+    member("MaxDrainDurationSeconds", Here(&DrainSeconds)),
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static DisassociateNatGatewayAddressResult: Shape = Shape { name: "DisassociateNatGatewayAddressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
+]), ..DEFAULT };
 pub static DisassociateRouteTableRequest: Shape = Shape { name: "DisassociateRouteTableRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&RouteTableAssociationId)) },
+]), ..DEFAULT };
+pub static DisassociateSubnetCidrBlockRequest: Shape = Shape { name: "DisassociateSubnetCidrBlockRequest", kind: Kind::Structure(&[
+    Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&SubnetCidrAssociationId)) },
+]), ..DEFAULT };
+pub static DisassociateSubnetCidrBlockResult: Shape = Shape { name: "DisassociateSubnetCidrBlockResult", kind: Kind::Structure(&[
+    Member { location_name: Some("ipv6CidrBlockAssociation"), ..member("Ipv6CidrBlockAssociation", Here(&SubnetIpv6CidrBlockAssociation)) },
+    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
 ]), ..DEFAULT };
 pub static DisassociateVpcCidrBlockRequest: Shape = Shape { name: "DisassociateVpcCidrBlockRequest", kind: Kind::Structure(&[
     Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&VpcCidrAssociationId)) },
@@ -1314,6 +1488,7 @@ pub static DnsOptionsSpecification: Shape = Shape { name: "DnsOptionsSpecificati
 pub static DnsRecordIpType: Shape = Shape { name: "DnsRecordIpType", values: &["ipv4", "dualstack", "ipv6", "service-defined"], ..DEFAULT };
 pub static DomainType: Shape = Shape { name: "DomainType", values: &["vpc", "standard"], ..DEFAULT };
 pub static Double: Shape = Shape { name: "Double", kind: Kind::Double, ..DEFAULT };
+pub static DrainSeconds: Shape = Shape { name: "DrainSeconds", kind: Kind::Integer, min: Some(1.0), max: Some(4000.0), ..DEFAULT };
 pub static EbsBlockDevice: Shape = Shape { name: "EbsBlockDevice", kind: Kind::Structure(&[
     Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
     Member { location_name: Some("iops"), ..member("Iops", Here(&Integer)) },
@@ -1398,6 +1573,7 @@ pub static EgressOnlyInternetGatewayId: Shape = Shape { name: "EgressOnlyInterne
 pub static EgressOnlyInternetGatewayIdList: Shape = Shape { name: "EgressOnlyInternetGatewayIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EgressOnlyInternetGatewayId)) }), ..DEFAULT };
 pub static EgressOnlyInternetGatewayList: Shape = Shape { name: "EgressOnlyInternetGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EgressOnlyInternetGateway)) }), ..DEFAULT };
 pub static EipAllocationPublicIp: Shape = Shape { name: "EipAllocationPublicIp", ..DEFAULT };
+pub static EipAssociationIdList: Shape = Shape { name: "EipAssociationIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticIpAssociationId)) }), ..DEFAULT };
 pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("elasticGpuId"), ..member("ElasticGpuId", Here(&ElasticGpuId)) },
     Member { location_name: Some("elasticGpuAssociationId"), ..member("ElasticGpuAssociationId", Here(&String)) },
@@ -1464,6 +1640,30 @@ pub static Filter: Shape = Shape { name: "Filter", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static FilterList: Shape = Shape { name: "FilterList", kind: Kind::List(Element { location_name: Some("Filter"), ..Element::of(Here(&Filter)) }), ..DEFAULT };
 pub static FlexibleEnaQueuesSupport: Shape = Shape { name: "FlexibleEnaQueuesSupport", values: &["unsupported", "supported"], ..DEFAULT };
+pub static FlowLog: Shape = Shape { name: "FlowLog", kind: Kind::Structure(&[
+    Member { location_name: Some("creationTime"), ..member("CreationTime", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("deliverLogsErrorMessage"), ..member("DeliverLogsErrorMessage", Here(&String)) },
+    Member { location_name: Some("deliverLogsPermissionArn"), ..member("DeliverLogsPermissionArn", Here(&String)) },
+    Member { location_name: Some("deliverCrossAccountRole"), ..member("DeliverCrossAccountRole", Here(&String)) },
+    Member { location_name: Some("deliverLogsStatus"), ..member("DeliverLogsStatus", Here(&String)) },
+    Member { location_name: Some("flowLogId"), ..member("FlowLogId", Here(&String)) },
+    Member { location_name: Some("flowLogStatus"), ..member("FlowLogStatus", Here(&String)) },
+    Member { location_name: Some("logGroupName"), ..member("LogGroupName", Here(&String)) },
+    Member { location_name: Some("resourceId"), ..member("ResourceId", Here(&String)) },
+    Member { location_name: Some("trafficType"), ..member("TrafficType", Here(&TrafficType)) },
+    Member { location_name: Some("logDestinationType"), ..member("LogDestinationType", Here(&LogDestinationType)) },
+    Member { location_name: Some("logDestination"), ..member("LogDestination", Here(&String)) },
+    Member { location_name: Some("logFormat"), ..member("LogFormat", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("maxAggregationInterval"), ..member("MaxAggregationInterval", Here(&Integer)) },
+    Member { location_name: Some("destinationOptions"), ..member("DestinationOptions", Here(&DestinationOptionsResponse)) },
+    Member { location_name: Some("tagFieldSpecificationSet"), ..member("TagFieldSpecifications", Here(&TagFieldSpecificationListResponse)) },
+]), ..DEFAULT };
+pub static FlowLogIdList: Shape = Shape { name: "FlowLogIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcFlowLogId)) }), ..DEFAULT };
+pub static FlowLogResourceId: Shape = Shape { name: "FlowLogResourceId", ..DEFAULT };
+pub static FlowLogResourceIds: Shape = Shape { name: "FlowLogResourceIds", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&FlowLogResourceId)) }), ..DEFAULT };
+pub static FlowLogSet: Shape = Shape { name: "FlowLogSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&FlowLog)) }), ..DEFAULT };
+pub static FlowLogsResourceType: Shape = Shape { name: "FlowLogsResourceType", values: &["VPC", "Subnet", "NetworkInterface", "TransitGateway", "TransitGatewayAttachment", "RegionalNatGateway", "CoreNetwork", "CoreNetworkEdge", "CoreNetworkAttachment"], ..DEFAULT };
 pub static FpgaDeviceCount: Shape = Shape { name: "FpgaDeviceCount", kind: Kind::Integer, ..DEFAULT };
 pub static FpgaDeviceInfo: Shape = Shape { name: "FpgaDeviceInfo", kind: Kind::Structure(&[
     Member { location_name: Some("name"), ..member("Name", Here(&FpgaDeviceName)) },
@@ -1653,6 +1853,12 @@ pub static InferenceDeviceMemoryInfo: Shape = Shape { name: "InferenceDeviceMemo
 ]), ..DEFAULT };
 pub static InferenceDeviceMemorySize: Shape = Shape { name: "InferenceDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
 pub static InferenceDeviceName: Shape = Shape { name: "InferenceDeviceName", ..DEFAULT };
+pub static InitializationStatusDetails: Shape = Shape { name: "InitializationStatusDetails", kind: Kind::Structure(&[
+    Member { location_name: Some("initializationType"), ..member("InitializationType", Here(&InitializationType)) },
+    Member { location_name: Some("progress"), ..member("Progress", Here(&Long)) },
+    Member { location_name: Some("estimatedTimeToCompleteInSeconds"), ..member("EstimatedTimeToCompleteInSeconds", Here(&Long)) },
+]), ..DEFAULT };
+pub static InitializationType: Shape = Shape { name: "InitializationType", values: &["default", "provisioned-rate", "volume-copy"], ..DEFAULT };
 pub static Instance: Shape = Shape { name: "Instance", kind: Kind::Structure(&[
     Member { location_name: Some("architecture"), ..member("Architecture", Here(&ArchitectureValues)) },
     Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingList)) },
@@ -1758,6 +1964,11 @@ pub static InstanceBlockDeviceMappingSpecification: Shape = Shape { name: "Insta
 ]), ..DEFAULT };
 pub static InstanceBlockDeviceMappingSpecificationList: Shape = Shape { name: "InstanceBlockDeviceMappingSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceBlockDeviceMappingSpecification)) }), ..DEFAULT };
 pub static InstanceBootModeValues: Shape = Shape { name: "InstanceBootModeValues", values: &["legacy-bios", "uefi"], ..DEFAULT };
+pub static InstanceCreditSpecification: Shape = Shape { name: "InstanceCreditSpecification", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("cpuCredits"), ..member("CpuCredits", Here(&String)) },
+]), ..DEFAULT };
+pub static InstanceCreditSpecificationList: Shape = Shape { name: "InstanceCreditSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceCreditSpecification)) }), ..DEFAULT };
 pub static InstanceEventId: Shape = Shape { name: "InstanceEventId", ..DEFAULT };
 pub static InstanceGeneration: Shape = Shape { name: "InstanceGeneration", values: &["current", "previous"], ..DEFAULT };
 pub static InstanceGenerationSet: Shape = Shape { name: "InstanceGenerationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceGeneration)) }), ..DEFAULT };
@@ -2118,6 +2329,7 @@ pub static IpPermission: Shape = Shape { name: "IpPermission", kind: Kind::Struc
     Member { location_name: Some("prefixListIds"), ..member("PrefixListIds", Here(&PrefixListIdList)) },
 ]), ..DEFAULT };
 pub static IpPermissionList: Shape = Shape { name: "IpPermissionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&IpPermission)) }), ..DEFAULT };
+pub static IpPrefixList: Shape = Shape { name: "IpPrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static IpRange: Shape = Shape { name: "IpRange", kind: Kind::Structure(&[
     Member { location_name: Some("description"), ..member("Description", Here(&String)) },
     Member { location_name: Some("cidrIp"), ..member("CidrIp", Here(&String)) },
@@ -2141,6 +2353,7 @@ pub static Ipv4PrefixSpecificationResponse: Shape = Shape { name: "Ipv4PrefixSpe
 ]), ..DEFAULT };
 pub static Ipv4PrefixesList: Shape = Shape { name: "Ipv4PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6AddressAttribute: Shape = Shape { name: "Ipv6AddressAttribute", values: &["public", "private"], ..DEFAULT };
+pub static Ipv6AddressList: Shape = Shape { name: "Ipv6AddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static Ipv6CidrBlock: Shape = Shape { name: "Ipv6CidrBlock", kind: Kind::Structure(&[
     Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
 ]), ..DEFAULT };
@@ -2524,6 +2737,7 @@ pub static LocalStorageType: Shape = Shape { name: "LocalStorageType", values: &
 pub static LocalStorageTypeSet: Shape = Shape { name: "LocalStorageTypeSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&LocalStorageType)) }), ..DEFAULT };
 pub static Location: Shape = Shape { name: "Location", ..DEFAULT };
 pub static LocationType: Shape = Shape { name: "LocationType", values: &["region", "availability-zone", "availability-zone-id", "outpost"], ..DEFAULT };
+pub static LogDestinationType: Shape = Shape { name: "LogDestinationType", values: &["cloud-watch-logs", "s3", "kinesis-data-firehose"], ..DEFAULT };
 pub static LogicalGpuCount: Shape = Shape { name: "LogicalGpuCount", kind: Kind::Integer, ..DEFAULT };
 pub static Long: Shape = Shape { name: "Long", kind: Kind::Long, ..DEFAULT };
 pub static ManagedPrefixList: Shape = Shape { name: "ManagedPrefixList", kind: Kind::Structure(&[
@@ -2617,6 +2831,19 @@ pub static ModifyInstanceAttributeRequest: Shape = Shape { name: "ModifyInstance
     Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&AttributeBooleanValue)) },
 ]), ..DEFAULT };
 pub static ModifyInstanceAttributeValue: Shape = Shape { name: "ModifyInstanceAttributeValue", sensitive: true, ..DEFAULT };
+pub static ModifyInstanceMetadataOptionsRequest: Shape = Shape { name: "ModifyInstanceMetadataOptionsRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("InstanceId", Here(&InstanceId)) },
+    member("HttpTokens", Here(&HttpTokensState)),
+    member("HttpPutResponseHopLimit", Here(&Integer)),
+    member("HttpEndpoint", Here(&InstanceMetadataEndpointState)),
+    member("DryRun", Here(&Boolean)),
+    member("HttpProtocolIpv6", Here(&InstanceMetadataProtocolState)),
+    member("InstanceMetadataTags", Here(&InstanceMetadataTagsState)),
+]), ..DEFAULT };
+pub static ModifyInstanceMetadataOptionsResult: Shape = Shape { name: "ModifyInstanceMetadataOptionsResult", kind: Kind::Structure(&[
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("instanceMetadataOptions"), ..member("InstanceMetadataOptions", Here(&InstanceMetadataOptionsResponse)) },
+]), ..DEFAULT };
 pub static ModifyLaunchTemplateRequest: Shape = Shape { name: "ModifyLaunchTemplateRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
@@ -3061,13 +3288,31 @@ pub static Placement: Shape = Shape { name: "Placement", kind: Kind::Structure(&
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&PlacementGroupId)) },
     Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
 ]), ..DEFAULT };
+pub static PlacementGroup: Shape = Shape { name: "PlacementGroup", kind: Kind::Structure(&[
+    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
+    Member { location_name: Some("state"), ..member("State", Here(&PlacementGroupState)) },
+    Member { location_name: Some("strategy"), ..member("Strategy", Here(&PlacementStrategy)) },
+    Member { location_name: Some("partitionCount"), ..member("PartitionCount", Here(&Integer)) },
+    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("groupArn"), ..member("GroupArn", Here(&String)) },
+    Member { location_name: Some("spreadLevel"), ..member("SpreadLevel", Here(&SpreadLevel)) },
+    Member { location_name: Some("linkedGroupId"), ..member("LinkedGroupId", Here(&PlacementGroupId)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("parentGroupId"), ..member("ParentGroupId", Here(&PlacementGroupId)) },
+]), ..DEFAULT };
 pub static PlacementGroupId: Shape = Shape { name: "PlacementGroupId", ..DEFAULT };
+pub static PlacementGroupIdStringList: Shape = Shape { name: "PlacementGroupIdStringList", kind: Kind::List(Element { location_name: Some("GroupId"), ..Element::of(Here(&PlacementGroupId)) }), ..DEFAULT };
 pub static PlacementGroupInfo: Shape = Shape { name: "PlacementGroupInfo", kind: Kind::Structure(&[
     Member { location_name: Some("supportedStrategies"), ..member("SupportedStrategies", Here(&PlacementGroupStrategyList)) },
 ]), ..DEFAULT };
+pub static PlacementGroupList: Shape = Shape { name: "PlacementGroupList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PlacementGroup)) }), ..DEFAULT };
 pub static PlacementGroupName: Shape = Shape { name: "PlacementGroupName", ..DEFAULT };
+pub static PlacementGroupState: Shape = Shape { name: "PlacementGroupState", values: &["pending", "available", "deleting", "deleted"], ..DEFAULT };
 pub static PlacementGroupStrategy: Shape = Shape { name: "PlacementGroupStrategy", values: &["cluster", "partition", "spread"], ..DEFAULT };
 pub static PlacementGroupStrategyList: Shape = Shape { name: "PlacementGroupStrategyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PlacementGroupStrategy)) }), ..DEFAULT };
+pub static PlacementGroupStringList: Shape = Shape { name: "PlacementGroupStringList", kind: Kind::List(Element::of(Here(&PlacementGroupName))), ..DEFAULT };
+pub static PlacementStrategy: Shape = Shape { name: "PlacementStrategy", values: &["cluster", "spread", "partition", "precision-time"], ..DEFAULT };
 pub static PlatformValues: Shape = Shape { name: "PlatformValues", values: &["Windows"], ..DEFAULT };
 pub static PortRange: Shape = Shape { name: "PortRange", kind: Kind::Structure(&[
     Member { location_name: Some("from"), ..member("From", Here(&Integer)) },
@@ -3120,6 +3365,7 @@ pub static PrivateIpAddressSpecification: Shape = Shape { name: "PrivateIpAddres
     Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
 ]), ..DEFAULT };
 pub static PrivateIpAddressSpecificationList: Shape = Shape { name: "PrivateIpAddressSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrivateIpAddressSpecification)) }), ..DEFAULT };
+pub static PrivateIpAddressStringList: Shape = Shape { name: "PrivateIpAddressStringList", kind: Kind::List(Element { location_name: Some("PrivateIpAddress"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static ProcessorInfo: Shape = Shape { name: "ProcessorInfo", kind: Kind::Structure(&[
     Member { location_name: Some("supportedArchitectures"), ..member("SupportedArchitectures", Here(&ArchitectureTypeList)) },
     Member { location_name: Some("sustainedClockSpeedInGhz"), ..member("SustainedClockSpeedInGhz", Here(&ProcessorSustainedClockSpeed)) },
@@ -3497,6 +3743,7 @@ pub static RunInstancesRequest: Shape = Shape { name: "RunInstancesRequest", kin
     Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static RunInstancesUserData: Shape = Shape { name: "RunInstancesUserData", sensitive: true, ..DEFAULT };
+pub static SSEType: Shape = Shape { name: "SSEType", values: &["sse-ebs", "sse-kms", "none"], ..DEFAULT };
 pub static ScanResults: Shape = Shape { name: "ScanResults", kind: Kind::Structure(&[
     Member { location_name: Some("highestFindingSeverityLabel"), ..member("HighestFindingSeverityLabel", Here(&SeverityLabel)) },
     Member { location_name: Some("findingScanDate"), ..member("FindingScanDate", Here(&MillisecondDateTime)) },
@@ -3639,6 +3886,7 @@ pub static SpotMarketOptions: Shape = Shape { name: "SpotMarketOptions", kind: K
     member("ValidUntil", Here(&DateTime)),
     member("InstanceInterruptionBehavior", Here(&InstanceInterruptionBehavior)),
 ]), ..DEFAULT };
+pub static SpreadLevel: Shape = Shape { name: "SpreadLevel", values: &["host", "rack"], ..DEFAULT };
 pub static StaleIpPermission: Shape = Shape { name: "StaleIpPermission", kind: Kind::Structure(&[
     Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
     Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
@@ -3755,6 +4003,18 @@ pub static TagDescription: Shape = Shape { name: "TagDescription", kind: Kind::S
     Member { location_name: Some("value"), ..member("Value", Here(&String)) },
 ]), ..DEFAULT };
 pub static TagDescriptionList: Shape = Shape { name: "TagDescriptionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagDescription)) }), ..DEFAULT };
+pub static TagFieldSpecificationListRequest: Shape = Shape { name: "TagFieldSpecificationListRequest", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagFieldSpecificationRequest)) }), min: Some(1.0), max: Some(3.0), ..DEFAULT };
+pub static TagFieldSpecificationListResponse: Shape = Shape { name: "TagFieldSpecificationListResponse", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagFieldSpecificationResponse)) }), min: Some(1.0), max: Some(3.0), ..DEFAULT };
+pub static TagFieldSpecificationRequest: Shape = Shape { name: "TagFieldSpecificationRequest", kind: Kind::Structure(&[
+    member("ResourceType", Here(&TaggableResourceType)),
+    Member { location_name: Some("TagKey"), ..member("TagKeys", Here(&TagKeyList)) },
+]), ..DEFAULT };
+pub static TagFieldSpecificationResponse: Shape = Shape { name: "TagFieldSpecificationResponse", kind: Kind::Structure(&[
+    Member { location_name: Some("resourceType"), ..member("ResourceType", Here(&TaggableResourceType)) },
+    Member { location_name: Some("tagKeySet"), ..member("TagKeys", Here(&TagKeyList)) },
+]), ..DEFAULT };
+pub static TagKey: Shape = Shape { name: "TagKey", min: Some(1.0), max: Some(128.0), ..DEFAULT };
+pub static TagKeyList: Shape = Shape { name: "TagKeyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagKey)) }), min: Some(1.0), max: Some(2.0), ..DEFAULT };
 pub static TagList: Shape = Shape { name: "TagList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Tag)) }), ..DEFAULT };
 pub static TagSpecification: Shape = Shape { name: "TagSpecification", kind: Kind::Structure(&[
     Member { location_name: Some("resourceType"), ..member("ResourceType", Here(&ResourceType)) },
@@ -3762,6 +4022,7 @@ pub static TagSpecification: Shape = Shape { name: "TagSpecification", kind: Kin
 ]), ..DEFAULT };
 pub static TagSpecificationList: Shape = Shape { name: "TagSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TagSpecification)) }), ..DEFAULT };
 pub static TaggableResourceId: Shape = Shape { name: "TaggableResourceId", ..DEFAULT };
+pub static TaggableResourceType: Shape = Shape { name: "TaggableResourceType", values: &["network-interface", "instance", "auto-scaling-group"], ..DEFAULT };
 pub static TelemetryStatus: Shape = Shape { name: "TelemetryStatus", values: &["UP", "DOWN"], ..DEFAULT };
 pub static Tenancy: Shape = Shape { name: "Tenancy", values: &["default", "dedicated", "host"], ..DEFAULT };
 pub static TerminateInstancesRequest: Shape = Shape { name: "TerminateInstancesRequest", kind: Kind::Structure(&[
@@ -3786,6 +4047,7 @@ pub static TotalLocalStorageGBRequest: Shape = Shape { name: "TotalLocalStorageG
 pub static TotalMediaMemory: Shape = Shape { name: "TotalMediaMemory", kind: Kind::Integer, ..DEFAULT };
 pub static TotalNeuronMemory: Shape = Shape { name: "TotalNeuronMemory", kind: Kind::Integer, ..DEFAULT };
 pub static TpmSupportValues: Shape = Shape { name: "TpmSupportValues", values: &["v2.0"], ..DEFAULT };
+pub static TrafficType: Shape = Shape { name: "TrafficType", values: &["ACCEPT", "REJECT", "ALL"], ..DEFAULT };
 pub static TransitGatewayId: Shape = Shape { name: "TransitGatewayId", ..DEFAULT };
 pub static TunnelInsideIpVersion: Shape = Shape { name: "TunnelInsideIpVersion", values: &["ipv4", "ipv6"], ..DEFAULT };
 pub static TunnelOption: Shape = Shape { name: "TunnelOption", kind: Kind::Structure(&[
@@ -3814,6 +4076,31 @@ pub static TunnelOption: Shape = Shape { name: "TunnelOption", kind: Kind::Struc
     Member { location_name: Some("phase2AdditionalKeyExchangeSet"), ..member("Phase2AdditionalKeyExchanges", Here(&AdditionalKeyExchangesList)) },
 ]), ..DEFAULT };
 pub static TunnelOptionsList: Shape = Shape { name: "TunnelOptionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TunnelOption)) }), ..DEFAULT };
+pub static UnassignIpv6AddressesRequest: Shape = Shape { name: "UnassignIpv6AddressesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&IpPrefixList)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("ipv6Addresses"), ..member("Ipv6Addresses", Here(&Ipv6AddressList)) },
+]), ..DEFAULT };
+pub static UnassignIpv6AddressesResult: Shape = Shape { name: "UnassignIpv6AddressesResult", kind: Kind::Structure(&[
+    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
+    Member { location_name: Some("unassignedIpv6Addresses"), ..member("UnassignedIpv6Addresses", Here(&Ipv6AddressList)) },
+    Member { location_name: Some("unassignedIpv6PrefixSet"), ..member("UnassignedIpv6Prefixes", Here(&IpPrefixList)) },
+]), ..DEFAULT };
+pub static UnassignPrivateIpAddressesRequest: Shape = Shape { name: "UnassignPrivateIpAddressesRequest", kind: Kind::Structure(&[
+    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&IpPrefixList)) },
+    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
+    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressStringList)) },
+]), ..DEFAULT };
+pub static UnassignPrivateNatGatewayAddressRequest: Shape = Shape { name: "UnassignPrivateNatGatewayAddressRequest", kind: Kind::Structure(&[
+    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { required: true, location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&IpList)) },
+    member("MaxDrainDurationSeconds", Here(&DrainSeconds)),
+    member("DryRun", Here(&Boolean)),
+]), ..DEFAULT };
+pub static UnassignPrivateNatGatewayAddressResult: Shape = Shape { name: "UnassignPrivateNatGatewayAddressResult", kind: Kind::Structure(&[
+    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
+    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
+]), ..DEFAULT };
 pub static UnsuccessfulItem: Shape = Shape { name: "UnsuccessfulItem", kind: Kind::Structure(&[
     Member { location_name: Some("error"), ..member("Error", Here(&UnsuccessfulItemError)) },
     Member { location_name: Some("resourceId"), ..member("ResourceId", Here(&String)) },
@@ -3894,7 +4181,93 @@ pub static VgwTelemetry: Shape = Shape { name: "VgwTelemetry", kind: Kind::Struc
 pub static VgwTelemetryList: Shape = Shape { name: "VgwTelemetryList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VgwTelemetry)) }), ..DEFAULT };
 pub static VirtualizationType: Shape = Shape { name: "VirtualizationType", values: &["hvm", "paravirtual"], ..DEFAULT };
 pub static VirtualizationTypeList: Shape = Shape { name: "VirtualizationTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VirtualizationType)) }), ..DEFAULT };
+pub static Volume: Shape = Shape { name: "Volume", kind: Kind::Structure(&[
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&String)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("sourceVolumeId"), ..member("SourceVolumeId", Here(&String)) },
+    Member { location_name: Some("iops"), ..member("Iops", Here(&Integer)) },
+    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
+    Member { location_name: Some("volumeType"), ..member("VolumeType", Here(&VolumeType)) },
+    Member { location_name: Some("fastRestored"), ..member("FastRestored", Here(&Boolean)) },
+    Member { location_name: Some("multiAttachEnabled"), ..member("MultiAttachEnabled", Here(&Boolean)) },
+    Member { location_name: Some("throughput"), ..member("Throughput", Here(&Integer)) },
+    Member { location_name: Some("sseType"), ..member("SseType", Here(&SSEType)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+    Member { location_name: Some("volumeInitializationRate"), ..member("VolumeInitializationRate", Here(&Integer)) },
+    Member { location_name: Some("volumeArn"), ..member("VolumeArn", Here(&String)) },
+    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
+    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
+    Member { location_name: Some("size"), ..member("Size", Here(&Integer)) },
+    Member { location_name: Some("snapshotId"), ..member("SnapshotId", Here(&String)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("status"), ..member("State", Here(&VolumeState)) },
+    Member { location_name: Some("createTime"), ..member("CreateTime", Here(&DateTime)) },
+    Member { location_name: Some("attachmentSet"), ..member("Attachments", Here(&VolumeAttachmentList)) },
+    Member { location_name: Some("encrypted"), ..member("Encrypted", Here(&Boolean)) },
+    Member { location_name: Some("kmsKeyId"), ..member("KmsKeyId", Here(&String)) },
+]), ..DEFAULT };
+pub static VolumeAttachment: Shape = Shape { name: "VolumeAttachment", kind: Kind::Structure(&[
+    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
+    Member { location_name: Some("associatedResource"), ..member("AssociatedResource", Here(&String)) },
+    Member { location_name: Some("instanceOwningService"), ..member("InstanceOwningService", Here(&String)) },
+    Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&Integer)) },
+    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+    Member { location_name: Some("device"), ..member("Device", Here(&String)) },
+    Member { location_name: Some("status"), ..member("State", Here(&VolumeAttachmentState)) },
+    Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
+]), ..DEFAULT };
+pub static VolumeAttachmentList: Shape = Shape { name: "VolumeAttachmentList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeAttachment)) }), ..DEFAULT };
+pub static VolumeAttachmentState: Shape = Shape { name: "VolumeAttachmentState", values: &["attaching", "attached", "detaching", "detached", "busy"], ..DEFAULT };
 pub static VolumeId: Shape = Shape { name: "VolumeId", ..DEFAULT };
+pub static VolumeIdStringList: Shape = Shape { name: "VolumeIdStringList", kind: Kind::List(Element { location_name: Some("VolumeId"), ..Element::of(Here(&VolumeId)) }), ..DEFAULT };
+pub static VolumeList: Shape = Shape { name: "VolumeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Volume)) }), ..DEFAULT };
+pub static VolumeState: Shape = Shape { name: "VolumeState", values: &["creating", "available", "in-use", "deleting", "deleted", "error"], ..DEFAULT };
+pub static VolumeStatusAction: Shape = Shape { name: "VolumeStatusAction", kind: Kind::Structure(&[
+    Member { location_name: Some("code"), ..member("Code", Here(&String)) },
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("eventId"), ..member("EventId", Here(&String)) },
+    Member { location_name: Some("eventType"), ..member("EventType", Here(&String)) },
+]), ..DEFAULT };
+pub static VolumeStatusActionsList: Shape = Shape { name: "VolumeStatusActionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusAction)) }), ..DEFAULT };
+pub static VolumeStatusAttachmentStatus: Shape = Shape { name: "VolumeStatusAttachmentStatus", kind: Kind::Structure(&[
+    Member { location_name: Some("ioPerformance"), ..member("IoPerformance", Here(&String)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+]), ..DEFAULT };
+pub static VolumeStatusAttachmentStatusList: Shape = Shape { name: "VolumeStatusAttachmentStatusList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusAttachmentStatus)) }), ..DEFAULT };
+pub static VolumeStatusDetails: Shape = Shape { name: "VolumeStatusDetails", kind: Kind::Structure(&[
+    Member { location_name: Some("name"), ..member("Name", Here(&VolumeStatusName)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&String)) },
+]), ..DEFAULT };
+pub static VolumeStatusDetailsList: Shape = Shape { name: "VolumeStatusDetailsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusDetails)) }), ..DEFAULT };
+pub static VolumeStatusEvent: Shape = Shape { name: "VolumeStatusEvent", kind: Kind::Structure(&[
+    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
+    Member { location_name: Some("eventId"), ..member("EventId", Here(&String)) },
+    Member { location_name: Some("eventType"), ..member("EventType", Here(&String)) },
+    Member { location_name: Some("notAfter"), ..member("NotAfter", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("notBefore"), ..member("NotBefore", Here(&MillisecondDateTime)) },
+    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
+]), ..DEFAULT };
+pub static VolumeStatusEventsList: Shape = Shape { name: "VolumeStatusEventsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusEvent)) }), ..DEFAULT };
+pub static VolumeStatusInfo: Shape = Shape { name: "VolumeStatusInfo", kind: Kind::Structure(&[
+    Member { location_name: Some("details"), ..member("Details", Here(&VolumeStatusDetailsList)) },
+    Member { location_name: Some("status"), ..member("Status", Here(&VolumeStatusInfoStatus)) },
+]), ..DEFAULT };
+pub static VolumeStatusInfoStatus: Shape = Shape { name: "VolumeStatusInfoStatus", values: &["ok", "impaired", "insufficient-data", "warning"], ..DEFAULT };
+pub static VolumeStatusItem: Shape = Shape { name: "VolumeStatusItem", kind: Kind::Structure(&[
+    Member { location_name: Some("actionsSet"), ..member("Actions", Here(&VolumeStatusActionsList)) },
+    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
+    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
+    Member { location_name: Some("eventsSet"), ..member("Events", Here(&VolumeStatusEventsList)) },
+    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
+    Member { location_name: Some("volumeStatus"), ..member("VolumeStatus", Here(&VolumeStatusInfo)) },
+    Member { location_name: Some("attachmentStatuses"), ..member("AttachmentStatuses", Here(&VolumeStatusAttachmentStatusList)) },
+    Member { location_name: Some("initializationStatusDetails"), ..member("InitializationStatusDetails", Here(&InitializationStatusDetails)) },
+    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&String)) },
+    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
+]), ..DEFAULT };
+pub static VolumeStatusList: Shape = Shape { name: "VolumeStatusList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusItem)) }), ..DEFAULT };
+pub static VolumeStatusName: Shape = Shape { name: "VolumeStatusName", values: &["io-enabled", "io-performance", "initialization-state"], ..DEFAULT };
 pub static VolumeType: Shape = Shape { name: "VolumeType", values: &["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"], ..DEFAULT };
 pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
     Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
@@ -4006,6 +4379,7 @@ pub static VpcEndpointSecurityGroupIdList: Shape = Shape { name: "VpcEndpointSec
 pub static VpcEndpointSet: Shape = Shape { name: "VpcEndpointSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VpcEndpoint)) }), ..DEFAULT };
 pub static VpcEndpointSubnetIdList: Shape = Shape { name: "VpcEndpointSubnetIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&SubnetId)) }), ..DEFAULT };
 pub static VpcEndpointType: Shape = Shape { name: "VpcEndpointType", values: &["Interface", "Gateway", "GatewayLoadBalancer", "Resource", "ServiceNetwork", "Tunnel"], ..DEFAULT };
+pub static VpcFlowLogId: Shape = Shape { name: "VpcFlowLogId", ..DEFAULT };
 pub static VpcId: Shape = Shape { name: "VpcId", ..DEFAULT };
 pub static VpcIdStringList: Shape = Shape { name: "VpcIdStringList", kind: Kind::List(Element { location_name: Some("VpcId"), ..Element::of(Here(&VpcId)) }), ..DEFAULT };
 pub static VpcIpv6CidrBlockAssociation: Shape = Shape { name: "VpcIpv6CidrBlockAssociation", kind: Kind::Structure(&[

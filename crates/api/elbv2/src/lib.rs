@@ -61,6 +61,16 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AddTrustStoreRevocations",
+        input: Some(Here(&shapes::AddTrustStoreRevocationsInput)),
+        output: Some(Here(&shapes::AddTrustStoreRevocationsOutput)),
+        result_wrapper: Some("AddTrustStoreRevocationsResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_InvalidRevocationContentException,
+            &shapes::ERROR_TooManyTrustStoreRevocationEntriesException,
+            &shapes::ERROR_RevocationContentNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -157,6 +167,18 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateTrustStore",
+        input: Some(Here(&shapes::CreateTrustStoreInput)),
+        output: Some(Here(&shapes::CreateTrustStoreOutput)),
+        result_wrapper: Some("CreateTrustStoreResult"),
+        errors: &[
+            &shapes::ERROR_DuplicateTrustStoreNameException,
+            &shapes::ERROR_TooManyTrustStoresException,
+            &shapes::ERROR_InvalidCaCertificatesBundleException,
+            &shapes::ERROR_CaCertificatesBundleNotFoundException,
+            &shapes::ERROR_TooManyTagsException,
+            &shapes::ERROR_DuplicateTagKeysException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -198,6 +220,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteSharedTrustStoreAssociation",
+        input: Some(Here(&shapes::DeleteSharedTrustStoreAssociationInput)),
+        output: Some(Here(&shapes::DeleteSharedTrustStoreAssociationOutput)),
+        result_wrapper: Some("DeleteSharedTrustStoreAssociationResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_DeleteAssociationSameAccountException,
+            &shapes::ERROR_TrustStoreAssociationNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -211,6 +242,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteTrustStore",
+        input: Some(Here(&shapes::DeleteTrustStoreInput)),
+        output: Some(Here(&shapes::DeleteTrustStoreOutput)),
+        result_wrapper: Some("DeleteTrustStoreResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_TrustStoreInUseException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -364,10 +403,23 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeTrustStoreAssociations",
+        input: Some(Here(&shapes::DescribeTrustStoreAssociationsInput)),
+        output: Some(Here(&shapes::DescribeTrustStoreAssociationsOutput)),
+        result_wrapper: Some("DescribeTrustStoreAssociationsResult"),
+        errors: &[&shapes::ERROR_TrustStoreNotFoundException],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeTrustStoreRevocations",
+        input: Some(Here(&shapes::DescribeTrustStoreRevocationsInput)),
+        output: Some(Here(&shapes::DescribeTrustStoreRevocationsOutput)),
+        result_wrapper: Some("DescribeTrustStoreRevocationsResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_RevocationIdNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -381,22 +433,59 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetResourcePolicy",
+        input: Some(Here(&shapes::GetResourcePolicyInput)),
+        output: Some(Here(&shapes::GetResourcePolicyOutput)),
+        result_wrapper: Some("GetResourcePolicyResult"),
+        errors: &[&shapes::ERROR_ResourceNotFoundException],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetTrustStoreCaCertificatesBundle",
+        input: Some(Here(&shapes::GetTrustStoreCaCertificatesBundleInput)),
+        output: Some(Here(&shapes::GetTrustStoreCaCertificatesBundleOutput)),
+        result_wrapper: Some("GetTrustStoreCaCertificatesBundleResult"),
+        errors: &[&shapes::ERROR_TrustStoreNotFoundException],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetTrustStoreRevocationContent",
+        input: Some(Here(&shapes::GetTrustStoreRevocationContentInput)),
+        output: Some(Here(&shapes::GetTrustStoreRevocationContentOutput)),
+        result_wrapper: Some("GetTrustStoreRevocationContentResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_RevocationIdNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ModifyCapacityReservation",
+        input: Some(Here(&shapes::ModifyCapacityReservationInput)),
+        output: Some(Here(&shapes::ModifyCapacityReservationOutput)),
+        result_wrapper: Some("ModifyCapacityReservationResult"),
+        errors: &[
+            &shapes::ERROR_LoadBalancerNotFoundException,
+            &shapes::ERROR_InvalidConfigurationRequestException,
+            &shapes::ERROR_CapacityUnitsLimitExceededException,
+            &shapes::ERROR_CapacityReservationPendingException,
+            &shapes::ERROR_InsufficientCapacityException,
+            &shapes::ERROR_CapacityDecreaseRequestsLimitExceededException,
+            &shapes::ERROR_PriorRequestNotCompleteException,
+            &shapes::ERROR_OperationNotPermittedException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ModifyIpPools",
+        input: Some(Here(&shapes::ModifyIpPoolsInput)),
+        output: Some(Here(&shapes::ModifyIpPoolsOutput)),
+        result_wrapper: Some("ModifyIpPoolsResult"),
+        errors: &[&shapes::ERROR_LoadBalancerNotFoundException],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -499,6 +588,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyTrustStore",
+        input: Some(Here(&shapes::ModifyTrustStoreInput)),
+        output: Some(Here(&shapes::ModifyTrustStoreOutput)),
+        result_wrapper: Some("ModifyTrustStoreResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_InvalidCaCertificatesBundleException,
+            &shapes::ERROR_CaCertificatesBundleNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -545,6 +643,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "RemoveTrustStoreRevocations",
+        input: Some(Here(&shapes::RemoveTrustStoreRevocationsInput)),
+        output: Some(Here(&shapes::RemoveTrustStoreRevocationsOutput)),
+        result_wrapper: Some("RemoveTrustStoreRevocationsResult"),
+        errors: &[
+            &shapes::ERROR_TrustStoreNotFoundException,
+            &shapes::ERROR_RevocationIdNotFoundException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

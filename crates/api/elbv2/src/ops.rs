@@ -9,14 +9,18 @@ use neargate_wire::structure::Unit;
 operation_structs! {
     AddListenerCertificates(types::AddListenerCertificatesInput) -> types::AddListenerCertificatesOutput;
     AddTags(types::AddTagsInput) -> types::AddTagsOutput;
+    AddTrustStoreRevocations(types::AddTrustStoreRevocationsInput) -> types::AddTrustStoreRevocationsOutput;
     CreateListener(types::CreateListenerInput) -> types::CreateListenerOutput;
     CreateLoadBalancer(types::CreateLoadBalancerInput) -> types::CreateLoadBalancerOutput;
     CreateRule(types::CreateRuleInput) -> types::CreateRuleOutput;
     CreateTargetGroup(types::CreateTargetGroupInput) -> types::CreateTargetGroupOutput;
+    CreateTrustStore(types::CreateTrustStoreInput) -> types::CreateTrustStoreOutput;
     DeleteListener(types::DeleteListenerInput) -> types::DeleteListenerOutput;
     DeleteLoadBalancer(types::DeleteLoadBalancerInput) -> types::DeleteLoadBalancerOutput;
     DeleteRule(types::DeleteRuleInput) -> types::DeleteRuleOutput;
+    DeleteSharedTrustStoreAssociation(types::DeleteSharedTrustStoreAssociationInput) -> types::DeleteSharedTrustStoreAssociationOutput;
     DeleteTargetGroup(types::DeleteTargetGroupInput) -> types::DeleteTargetGroupOutput;
+    DeleteTrustStore(types::DeleteTrustStoreInput) -> types::DeleteTrustStoreOutput;
     DeregisterTargets(types::DeregisterTargetsInput) -> types::DeregisterTargetsOutput;
     DescribeAccountLimits(types::DescribeAccountLimitsInput) -> types::DescribeAccountLimitsOutput;
     DescribeCapacityReservation(types::DescribeCapacityReservationInput) -> types::DescribeCapacityReservationOutput;
@@ -31,16 +35,25 @@ operation_structs! {
     DescribeTargetGroupAttributes(types::DescribeTargetGroupAttributesInput) -> types::DescribeTargetGroupAttributesOutput;
     DescribeTargetGroups(types::DescribeTargetGroupsInput) -> types::DescribeTargetGroupsOutput;
     DescribeTargetHealth(types::DescribeTargetHealthInput) -> types::DescribeTargetHealthOutput;
+    DescribeTrustStoreAssociations(types::DescribeTrustStoreAssociationsInput) -> types::DescribeTrustStoreAssociationsOutput;
+    DescribeTrustStoreRevocations(types::DescribeTrustStoreRevocationsInput) -> types::DescribeTrustStoreRevocationsOutput;
     DescribeTrustStores(types::DescribeTrustStoresInput) -> types::DescribeTrustStoresOutput;
+    GetResourcePolicy(types::GetResourcePolicyInput) -> types::GetResourcePolicyOutput;
+    GetTrustStoreCaCertificatesBundle(types::GetTrustStoreCaCertificatesBundleInput) -> types::GetTrustStoreCaCertificatesBundleOutput;
+    GetTrustStoreRevocationContent(types::GetTrustStoreRevocationContentInput) -> types::GetTrustStoreRevocationContentOutput;
+    ModifyCapacityReservation(types::ModifyCapacityReservationInput) -> types::ModifyCapacityReservationOutput;
+    ModifyIpPools(types::ModifyIpPoolsInput) -> types::ModifyIpPoolsOutput;
     ModifyListener(types::ModifyListenerInput) -> types::ModifyListenerOutput;
     ModifyListenerAttributes(types::ModifyListenerAttributesInput) -> types::ModifyListenerAttributesOutput;
     ModifyLoadBalancerAttributes(types::ModifyLoadBalancerAttributesInput) -> types::ModifyLoadBalancerAttributesOutput;
     ModifyRule(types::ModifyRuleInput) -> types::ModifyRuleOutput;
     ModifyTargetGroup(types::ModifyTargetGroupInput) -> types::ModifyTargetGroupOutput;
     ModifyTargetGroupAttributes(types::ModifyTargetGroupAttributesInput) -> types::ModifyTargetGroupAttributesOutput;
+    ModifyTrustStore(types::ModifyTrustStoreInput) -> types::ModifyTrustStoreOutput;
     RegisterTargets(types::RegisterTargetsInput) -> types::RegisterTargetsOutput;
     RemoveListenerCertificates(types::RemoveListenerCertificatesInput) -> types::RemoveListenerCertificatesOutput;
     RemoveTags(types::RemoveTagsInput) -> types::RemoveTagsOutput;
+    RemoveTrustStoreRevocations(types::RemoveTrustStoreRevocationsInput) -> types::RemoveTrustStoreRevocationsOutput;
     SetIpAddressType(types::SetIpAddressTypeInput) -> types::SetIpAddressTypeOutput;
     SetRulePriorities(types::SetRulePrioritiesInput) -> types::SetRulePrioritiesOutput;
     SetSecurityGroups(types::SetSecurityGroupsInput) -> types::SetSecurityGroupsOutput;
@@ -51,6 +64,6 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AddListenerCertificates, $crate::ops::AddTags, $crate::ops::CreateListener, $crate::ops::CreateLoadBalancer, $crate::ops::CreateRule, $crate::ops::CreateTargetGroup, $crate::ops::DeleteListener, $crate::ops::DeleteLoadBalancer, $crate::ops::DeleteRule, $crate::ops::DeleteTargetGroup, $crate::ops::DeregisterTargets, $crate::ops::DescribeAccountLimits, $crate::ops::DescribeCapacityReservation, $crate::ops::DescribeListenerAttributes, $crate::ops::DescribeListenerCertificates, $crate::ops::DescribeListeners, $crate::ops::DescribeLoadBalancerAttributes, $crate::ops::DescribeLoadBalancers, $crate::ops::DescribeRules, $crate::ops::DescribeSSLPolicies, $crate::ops::DescribeTags, $crate::ops::DescribeTargetGroupAttributes, $crate::ops::DescribeTargetGroups, $crate::ops::DescribeTargetHealth, $crate::ops::DescribeTrustStores, $crate::ops::ModifyListener, $crate::ops::ModifyListenerAttributes, $crate::ops::ModifyLoadBalancerAttributes, $crate::ops::ModifyRule, $crate::ops::ModifyTargetGroup, $crate::ops::ModifyTargetGroupAttributes, $crate::ops::RegisterTargets, $crate::ops::RemoveListenerCertificates, $crate::ops::RemoveTags, $crate::ops::SetIpAddressType, $crate::ops::SetRulePriorities, $crate::ops::SetSecurityGroups, $crate::ops::SetSubnets }
+$with! { $crate::ops::AddListenerCertificates, $crate::ops::AddTags, $crate::ops::AddTrustStoreRevocations, $crate::ops::CreateListener, $crate::ops::CreateLoadBalancer, $crate::ops::CreateRule, $crate::ops::CreateTargetGroup, $crate::ops::CreateTrustStore, $crate::ops::DeleteListener, $crate::ops::DeleteLoadBalancer, $crate::ops::DeleteRule, $crate::ops::DeleteSharedTrustStoreAssociation, $crate::ops::DeleteTargetGroup, $crate::ops::DeleteTrustStore, $crate::ops::DeregisterTargets, $crate::ops::DescribeAccountLimits, $crate::ops::DescribeCapacityReservation, $crate::ops::DescribeListenerAttributes, $crate::ops::DescribeListenerCertificates, $crate::ops::DescribeListeners, $crate::ops::DescribeLoadBalancerAttributes, $crate::ops::DescribeLoadBalancers, $crate::ops::DescribeRules, $crate::ops::DescribeSSLPolicies, $crate::ops::DescribeTags, $crate::ops::DescribeTargetGroupAttributes, $crate::ops::DescribeTargetGroups, $crate::ops::DescribeTargetHealth, $crate::ops::DescribeTrustStoreAssociations, $crate::ops::DescribeTrustStoreRevocations, $crate::ops::DescribeTrustStores, $crate::ops::GetResourcePolicy, $crate::ops::GetTrustStoreCaCertificatesBundle, $crate::ops::GetTrustStoreRevocationContent, $crate::ops::ModifyCapacityReservation, $crate::ops::ModifyIpPools, $crate::ops::ModifyListener, $crate::ops::ModifyListenerAttributes, $crate::ops::ModifyLoadBalancerAttributes, $crate::ops::ModifyRule, $crate::ops::ModifyTargetGroup, $crate::ops::ModifyTargetGroupAttributes, $crate::ops::ModifyTrustStore, $crate::ops::RegisterTargets, $crate::ops::RemoveListenerCertificates, $crate::ops::RemoveTags, $crate::ops::RemoveTrustStoreRevocations, $crate::ops::SetIpAddressType, $crate::ops::SetRulePriorities, $crate::ops::SetSecurityGroups, $crate::ops::SetSubnets }
 };
 }

@@ -34,6 +34,13 @@ pub static AddTagsInput: Shape = Shape { name: "AddTagsInput", kind: Kind::Struc
 ]), ..DEFAULT };
 pub static AddTagsOutput: Shape = Shape { name: "AddTagsOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static AddTrustStoreRevocationsInput: Shape = Shape { name: "AddTrustStoreRevocationsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    member("RevocationContents", Here(&RevocationContents)),
+]), ..DEFAULT };
+pub static AddTrustStoreRevocationsOutput: Shape = Shape { name: "AddTrustStoreRevocationsOutput", kind: Kind::Structure(&[
+    member("TrustStoreRevocations", Here(&TrustStoreRevocations)),
+]), ..DEFAULT };
 pub static AdministrativeOverride: Shape = Shape { name: "AdministrativeOverride", kind: Kind::Structure(&[
     member("State", Here(&TargetAdministrativeOverrideStateEnum)),
     member("Reason", Here(&TargetAdministrativeOverrideReasonEnum)),
@@ -108,7 +115,11 @@ pub static AvailabilityZone: Shape = Shape { name: "AvailabilityZone", kind: Kin
 pub static AvailabilityZoneNotSupportedException: Shape = Shape { name: "AvailabilityZoneNotSupportedException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static AvailabilityZones: Shape = Shape { name: "AvailabilityZones", kind: Kind::List(Element::of(Here(&AvailabilityZone))), ..DEFAULT };
+pub static CaCertificatesBundleNotFoundException: Shape = Shape { name: "CaCertificatesBundleNotFoundException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static CanonicalHostedZoneId: Shape = Shape { name: "CanonicalHostedZoneId", ..DEFAULT };
+pub static CapacityDecreaseRequestsLimitExceededException: Shape = Shape { name: "CapacityDecreaseRequestsLimitExceededException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static CapacityReservationPendingException: Shape = Shape { name: "CapacityReservationPendingException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static CapacityReservationStateEnum: Shape = Shape { name: "CapacityReservationStateEnum", values: &["provisioned", "pending", "rebalancing", "failed"], ..DEFAULT };
@@ -118,6 +129,8 @@ pub static CapacityReservationStatus: Shape = Shape { name: "CapacityReservation
 ]), ..DEFAULT };
 pub static CapacityUnits: Shape = Shape { name: "CapacityUnits", kind: Kind::Integer, ..DEFAULT };
 pub static CapacityUnitsDouble: Shape = Shape { name: "CapacityUnitsDouble", kind: Kind::Double, ..DEFAULT };
+pub static CapacityUnitsLimitExceededException: Shape = Shape { name: "CapacityUnitsLimitExceededException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static Certificate: Shape = Shape { name: "Certificate", kind: Kind::Structure(&[
     member("CertificateArn", Here(&CertificateArn)),
     member("IsDefault", Here(&Default)),
@@ -198,11 +211,23 @@ pub static CreateTargetGroupInput: Shape = Shape { name: "CreateTargetGroupInput
 pub static CreateTargetGroupOutput: Shape = Shape { name: "CreateTargetGroupOutput", kind: Kind::Structure(&[
     member("TargetGroups", Here(&TargetGroups)),
 ]), ..DEFAULT };
+pub static CreateTrustStoreInput: Shape = Shape { name: "CreateTrustStoreInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("Name", Here(&TrustStoreName)) },
+    Member { required: true, ..member("CaCertificatesBundleS3Bucket", Here(&S3Bucket)) },
+    Member { required: true, ..member("CaCertificatesBundleS3Key", Here(&S3Key)) },
+    member("CaCertificatesBundleS3ObjectVersion", Here(&S3ObjectVersion)),
+    member("Tags", Here(&TagList)),
+]), ..DEFAULT };
+pub static CreateTrustStoreOutput: Shape = Shape { name: "CreateTrustStoreOutput", kind: Kind::Structure(&[
+    member("TrustStores", Here(&TrustStores)),
+]), ..DEFAULT };
 pub static CreatedTime: Shape = Shape { name: "CreatedTime", kind: Kind::Timestamp(None), ..DEFAULT };
 pub static CustomerOwnedIpv4Pool: Shape = Shape { name: "CustomerOwnedIpv4Pool", max: Some(256.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static DNSName: Shape = Shape { name: "DNSName", ..DEFAULT };
 pub static DecreaseRequestsRemaining: Shape = Shape { name: "DecreaseRequestsRemaining", kind: Kind::Integer, ..DEFAULT };
 pub static Default: Shape = Shape { name: "Default", kind: Kind::Boolean, ..DEFAULT };
+pub static DeleteAssociationSameAccountException: Shape = Shape { name: "DeleteAssociationSameAccountException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static DeleteListenerInput: Shape = Shape { name: "DeleteListenerInput", kind: Kind::Structure(&[
     Member { required: true, ..member("ListenerArn", Here(&ListenerArn)) },
 ]), ..DEFAULT };
@@ -218,10 +243,21 @@ pub static DeleteRuleInput: Shape = Shape { name: "DeleteRuleInput", kind: Kind:
 ]), ..DEFAULT };
 pub static DeleteRuleOutput: Shape = Shape { name: "DeleteRuleOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static DeleteSharedTrustStoreAssociationInput: Shape = Shape { name: "DeleteSharedTrustStoreAssociationInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    Member { required: true, ..member("ResourceArn", Here(&ResourceArn)) },
+]), ..DEFAULT };
+pub static DeleteSharedTrustStoreAssociationOutput: Shape = Shape { name: "DeleteSharedTrustStoreAssociationOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static DeleteTargetGroupInput: Shape = Shape { name: "DeleteTargetGroupInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TargetGroupArn", Here(&TargetGroupArn)) },
 ]), ..DEFAULT };
 pub static DeleteTargetGroupOutput: Shape = Shape { name: "DeleteTargetGroupOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static DeleteTrustStoreInput: Shape = Shape { name: "DeleteTrustStoreInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+]), ..DEFAULT };
+pub static DeleteTrustStoreOutput: Shape = Shape { name: "DeleteTrustStoreOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static DeregisterTargetsInput: Shape = Shape { name: "DeregisterTargetsInput", kind: Kind::Structure(&[
     Member { required: true, ..member("TargetGroupArn", Here(&TargetGroupArn)) },
@@ -339,6 +375,32 @@ pub static DescribeTargetHealthInputIncludeEnum: Shape = Shape { name: "Describe
 pub static DescribeTargetHealthOutput: Shape = Shape { name: "DescribeTargetHealthOutput", kind: Kind::Structure(&[
     member("TargetHealthDescriptions", Here(&TargetHealthDescriptions)),
 ]), ..DEFAULT };
+pub static DescribeTrustStoreAssociationsInput: Shape = Shape { name: "DescribeTrustStoreAssociationsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    member("Marker", Here(&Marker)),
+    member("PageSize", Here(&PageSize)),
+]), ..DEFAULT };
+pub static DescribeTrustStoreAssociationsOutput: Shape = Shape { name: "DescribeTrustStoreAssociationsOutput", kind: Kind::Structure(&[
+    member("TrustStoreAssociations", Here(&TrustStoreAssociations)),
+    member("NextMarker", Here(&Marker)),
+]), ..DEFAULT };
+pub static DescribeTrustStoreRevocation: Shape = Shape { name: "DescribeTrustStoreRevocation", kind: Kind::Structure(&[
+    member("TrustStoreArn", Here(&TrustStoreArn)),
+    member("RevocationId", Here(&RevocationId)),
+    member("RevocationType", Here(&RevocationType)),
+    member("NumberOfRevokedEntries", Here(&NumberOfRevokedEntries)),
+]), ..DEFAULT };
+pub static DescribeTrustStoreRevocationResponse: Shape = Shape { name: "DescribeTrustStoreRevocationResponse", kind: Kind::List(Element::of(Here(&DescribeTrustStoreRevocation))), ..DEFAULT };
+pub static DescribeTrustStoreRevocationsInput: Shape = Shape { name: "DescribeTrustStoreRevocationsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    member("RevocationIds", Here(&RevocationIds)),
+    member("Marker", Here(&Marker)),
+    member("PageSize", Here(&PageSize)),
+]), ..DEFAULT };
+pub static DescribeTrustStoreRevocationsOutput: Shape = Shape { name: "DescribeTrustStoreRevocationsOutput", kind: Kind::Structure(&[
+    member("TrustStoreRevocations", Here(&DescribeTrustStoreRevocationResponse)),
+    member("NextMarker", Here(&Marker)),
+]), ..DEFAULT };
 pub static DescribeTrustStoresInput: Shape = Shape { name: "DescribeTrustStoresInput", kind: Kind::Structure(&[
     member("TrustStoreArns", Here(&TrustStoreArns)),
     member("Names", Here(&TrustStoreNames)),
@@ -358,6 +420,8 @@ pub static DuplicateTagKeysException: Shape = Shape { name: "DuplicateTagKeysExc
 ]), ..DEFAULT };
 pub static DuplicateTargetGroupNameException: Shape = Shape { name: "DuplicateTargetGroupNameException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static DuplicateTrustStoreNameException: Shape = Shape { name: "DuplicateTrustStoreNameException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static EnablePrefixForIpv6SourceNatEnum: Shape = Shape { name: "EnablePrefixForIpv6SourceNatEnum", values: &["on", "off"], ..DEFAULT };
 pub static EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic: Shape = Shape { name: "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", ..DEFAULT };
 pub static EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum: Shape = Shape { name: "EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum", values: &["on", "off"], ..DEFAULT };
@@ -372,6 +436,25 @@ pub static FixedResponseActionStatusCode: Shape = Shape { name: "FixedResponseAc
 pub static ForwardActionConfig: Shape = Shape { name: "ForwardActionConfig", kind: Kind::Structure(&[
     member("TargetGroups", Here(&TargetGroupList)),
     member("TargetGroupStickinessConfig", Here(&TargetGroupStickinessConfig)),
+]), ..DEFAULT };
+pub static GetResourcePolicyInput: Shape = Shape { name: "GetResourcePolicyInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("ResourceArn", Here(&ResourceArn)) },
+]), ..DEFAULT };
+pub static GetResourcePolicyOutput: Shape = Shape { name: "GetResourcePolicyOutput", kind: Kind::Structure(&[
+    member("Policy", Here(&Policy)),
+]), ..DEFAULT };
+pub static GetTrustStoreCaCertificatesBundleInput: Shape = Shape { name: "GetTrustStoreCaCertificatesBundleInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+]), ..DEFAULT };
+pub static GetTrustStoreCaCertificatesBundleOutput: Shape = Shape { name: "GetTrustStoreCaCertificatesBundleOutput", kind: Kind::Structure(&[
+    member("Location", Here(&Location)),
+]), ..DEFAULT };
+pub static GetTrustStoreRevocationContentInput: Shape = Shape { name: "GetTrustStoreRevocationContentInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    Member { required: true, ..member("RevocationId", Here(&RevocationId)) },
+]), ..DEFAULT };
+pub static GetTrustStoreRevocationContentOutput: Shape = Shape { name: "GetTrustStoreRevocationContentOutput", kind: Kind::Structure(&[
+    member("Location", Here(&Location)),
 ]), ..DEFAULT };
 pub static GrpcCode: Shape = Shape { name: "GrpcCode", ..DEFAULT };
 pub static HealthCheckEnabled: Shape = Shape { name: "HealthCheckEnabled", kind: Kind::Boolean, ..DEFAULT };
@@ -402,9 +485,15 @@ pub static IPv6Address: Shape = Shape { name: "IPv6Address", ..DEFAULT };
 pub static IgnoreClientCertificateExpiry: Shape = Shape { name: "IgnoreClientCertificateExpiry", kind: Kind::Boolean, ..DEFAULT };
 pub static IncompatibleProtocolsException: Shape = Shape { name: "IncompatibleProtocolsException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static InsufficientCapacityException: Shape = Shape { name: "InsufficientCapacityException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static InvalidCaCertificatesBundleException: Shape = Shape { name: "InvalidCaCertificatesBundleException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static InvalidConfigurationRequestException: Shape = Shape { name: "InvalidConfigurationRequestException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static InvalidLoadBalancerActionException: Shape = Shape { name: "InvalidLoadBalancerActionException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static InvalidRevocationContentException: Shape = Shape { name: "InvalidRevocationContentException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static InvalidSchemeException: Shape = Shape { name: "InvalidSchemeException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
@@ -515,6 +604,7 @@ pub static LoadBalancerState: Shape = Shape { name: "LoadBalancerState", kind: K
 pub static LoadBalancerStateEnum: Shape = Shape { name: "LoadBalancerStateEnum", values: &["active", "provisioning", "active_impaired", "failed"], ..DEFAULT };
 pub static LoadBalancerTypeEnum: Shape = Shape { name: "LoadBalancerTypeEnum", values: &["application", "network", "gateway"], ..DEFAULT };
 pub static LoadBalancers: Shape = Shape { name: "LoadBalancers", kind: Kind::List(Element::of(Here(&LoadBalancer))), ..DEFAULT };
+pub static Location: Shape = Shape { name: "Location", ..DEFAULT };
 pub static Marker: Shape = Shape { name: "Marker", ..DEFAULT };
 pub static Matcher: Shape = Shape { name: "Matcher", kind: Kind::Structure(&[
     member("HttpCode", Here(&HttpCode)),
@@ -526,6 +616,25 @@ pub static MinimumLoadBalancerCapacity: Shape = Shape { name: "MinimumLoadBalanc
 ]), ..DEFAULT };
 pub static MitigationInEffectEnum: Shape = Shape { name: "MitigationInEffectEnum", values: &["yes", "no"], ..DEFAULT };
 pub static Mode: Shape = Shape { name: "Mode", ..DEFAULT };
+pub static ModifyCapacityReservationInput: Shape = Shape { name: "ModifyCapacityReservationInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("LoadBalancerArn", Here(&LoadBalancerArn)) },
+    member("MinimumLoadBalancerCapacity", Here(&MinimumLoadBalancerCapacity)),
+    member("ResetCapacityReservation", Here(&ResetCapacityReservation)),
+]), ..DEFAULT };
+pub static ModifyCapacityReservationOutput: Shape = Shape { name: "ModifyCapacityReservationOutput", kind: Kind::Structure(&[
+    member("LastModifiedTime", Here(&LastModifiedTime)),
+    member("DecreaseRequestsRemaining", Here(&DecreaseRequestsRemaining)),
+    member("MinimumLoadBalancerCapacity", Here(&MinimumLoadBalancerCapacity)),
+    member("CapacityReservationState", Here(&ZonalCapacityReservationStates)),
+]), ..DEFAULT };
+pub static ModifyIpPoolsInput: Shape = Shape { name: "ModifyIpPoolsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("LoadBalancerArn", Here(&LoadBalancerArn)) },
+    member("IpamPools", Here(&IpamPools)),
+    member("RemoveIpamPools", Here(&RemoveIpamPools)),
+]), ..DEFAULT };
+pub static ModifyIpPoolsOutput: Shape = Shape { name: "ModifyIpPoolsOutput", kind: Kind::Structure(&[
+    member("IpamPools", Here(&IpamPools)),
+]), ..DEFAULT };
 pub static ModifyListenerAttributesInput: Shape = Shape { name: "ModifyListenerAttributesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("ListenerArn", Here(&ListenerArn)) },
     Member { required: true, ..member("Attributes", Here(&ListenerAttributes)) },
@@ -585,6 +694,15 @@ pub static ModifyTargetGroupInput: Shape = Shape { name: "ModifyTargetGroupInput
 pub static ModifyTargetGroupOutput: Shape = Shape { name: "ModifyTargetGroupOutput", kind: Kind::Structure(&[
     member("TargetGroups", Here(&TargetGroups)),
 ]), ..DEFAULT };
+pub static ModifyTrustStoreInput: Shape = Shape { name: "ModifyTrustStoreInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    Member { required: true, ..member("CaCertificatesBundleS3Bucket", Here(&S3Bucket)) },
+    Member { required: true, ..member("CaCertificatesBundleS3Key", Here(&S3Key)) },
+    member("CaCertificatesBundleS3ObjectVersion", Here(&S3ObjectVersion)),
+]), ..DEFAULT };
+pub static ModifyTrustStoreOutput: Shape = Shape { name: "ModifyTrustStoreOutput", kind: Kind::Structure(&[
+    member("TrustStores", Here(&TrustStores)),
+]), ..DEFAULT };
 pub static MutualAuthenticationAttributes: Shape = Shape { name: "MutualAuthenticationAttributes", kind: Kind::Structure(&[
     member("Mode", Here(&Mode)),
     member("TrustStoreArn", Here(&TrustStoreArn)),
@@ -594,6 +712,7 @@ pub static MutualAuthenticationAttributes: Shape = Shape { name: "MutualAuthenti
 ]), ..DEFAULT };
 pub static Name: Shape = Shape { name: "Name", ..DEFAULT };
 pub static NumberOfCaCertificates: Shape = Shape { name: "NumberOfCaCertificates", kind: Kind::Integer, ..DEFAULT };
+pub static NumberOfRevokedEntries: Shape = Shape { name: "NumberOfRevokedEntries", kind: Kind::Long, ..DEFAULT };
 pub static OperationNotPermittedException: Shape = Shape { name: "OperationNotPermittedException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static OutpostId: Shape = Shape { name: "OutpostId", ..DEFAULT };
@@ -603,7 +722,10 @@ pub static PathPatternConditionConfig: Shape = Shape { name: "PathPatternConditi
     member("Values", Here(&ListOfString)),
     member("RegexValues", Here(&ListOfString)),
 ]), ..DEFAULT };
+pub static Policy: Shape = Shape { name: "Policy", min: Some(1.0), ..DEFAULT };
 pub static Port: Shape = Shape { name: "Port", kind: Kind::Integer, min: Some(1.0), max: Some(65535.0), ..DEFAULT };
+pub static PriorRequestNotCompleteException: Shape = Shape { name: "PriorRequestNotCompleteException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static PriorityInUseException: Shape = Shape { name: "PriorityInUseException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static PrivateIPv4Address: Shape = Shape { name: "PrivateIPv4Address", ..DEFAULT };
@@ -638,6 +760,8 @@ pub static RegisterTargetsInput: Shape = Shape { name: "RegisterTargetsInput", k
 ]), ..DEFAULT };
 pub static RegisterTargetsOutput: Shape = Shape { name: "RegisterTargetsOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static RemoveIpamPoolEnum: Shape = Shape { name: "RemoveIpamPoolEnum", values: &["ipv4"], ..DEFAULT };
+pub static RemoveIpamPools: Shape = Shape { name: "RemoveIpamPools", kind: Kind::List(Element::of(Here(&RemoveIpamPoolEnum))), ..DEFAULT };
 pub static RemoveListenerCertificatesInput: Shape = Shape { name: "RemoveListenerCertificatesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("ListenerArn", Here(&ListenerArn)) },
     Member { required: true, ..member("Certificates", Here(&CertificateList)) },
@@ -650,11 +774,34 @@ pub static RemoveTagsInput: Shape = Shape { name: "RemoveTagsInput", kind: Kind:
 ]), ..DEFAULT };
 pub static RemoveTagsOutput: Shape = Shape { name: "RemoveTagsOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static RemoveTrustStoreRevocationsInput: Shape = Shape { name: "RemoveTrustStoreRevocationsInput", kind: Kind::Structure(&[
+    Member { required: true, ..member("TrustStoreArn", Here(&TrustStoreArn)) },
+    Member { required: true, ..member("RevocationIds", Here(&RevocationIds)) },
+]), ..DEFAULT };
+pub static RemoveTrustStoreRevocationsOutput: Shape = Shape { name: "RemoveTrustStoreRevocationsOutput", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static ResetCapacityReservation: Shape = Shape { name: "ResetCapacityReservation", kind: Kind::Boolean, ..DEFAULT };
 pub static ResetTransforms: Shape = Shape { name: "ResetTransforms", kind: Kind::Boolean, ..DEFAULT };
 pub static ResourceArn: Shape = Shape { name: "ResourceArn", ..DEFAULT };
 pub static ResourceArns: Shape = Shape { name: "ResourceArns", kind: Kind::List(Element::of(Here(&ResourceArn))), ..DEFAULT };
 pub static ResourceInUseException: Shape = Shape { name: "ResourceInUseException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static ResourceNotFoundException: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static RevocationContent: Shape = Shape { name: "RevocationContent", kind: Kind::Structure(&[
+    member("S3Bucket", Here(&S3Bucket)),
+    member("S3Key", Here(&S3Key)),
+    member("S3ObjectVersion", Here(&S3ObjectVersion)),
+    member("RevocationType", Here(&RevocationType)),
+]), ..DEFAULT };
+pub static RevocationContentNotFoundException: Shape = Shape { name: "RevocationContentNotFoundException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static RevocationContents: Shape = Shape { name: "RevocationContents", kind: Kind::List(Element::of(Here(&RevocationContent))), ..DEFAULT };
+pub static RevocationId: Shape = Shape { name: "RevocationId", kind: Kind::Long, ..DEFAULT };
+pub static RevocationIdNotFoundException: Shape = Shape { name: "RevocationIdNotFoundException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static RevocationIds: Shape = Shape { name: "RevocationIds", kind: Kind::List(Element::of(Here(&RevocationId))), ..DEFAULT };
+pub static RevocationType: Shape = Shape { name: "RevocationType", values: &["CRL"], ..DEFAULT };
 pub static RewriteConfig: Shape = Shape { name: "RewriteConfig", kind: Kind::Structure(&[
     Member { required: true, ..member("Regex", Here(&StringValue)) },
     Member { required: true, ..member("Replace", Here(&StringValue)) },
@@ -697,6 +844,9 @@ pub static RuleTransform: Shape = Shape { name: "RuleTransform", kind: Kind::Str
 ]), ..DEFAULT };
 pub static RuleTransformList: Shape = Shape { name: "RuleTransformList", kind: Kind::List(Element::of(Here(&RuleTransform))), ..DEFAULT };
 pub static Rules: Shape = Shape { name: "Rules", kind: Kind::List(Element::of(Here(&Rule))), ..DEFAULT };
+pub static S3Bucket: Shape = Shape { name: "S3Bucket", ..DEFAULT };
+pub static S3Key: Shape = Shape { name: "S3Key", ..DEFAULT };
+pub static S3ObjectVersion: Shape = Shape { name: "S3ObjectVersion", ..DEFAULT };
 pub static SSLPolicyNotFoundException: Shape = Shape { name: "SSLPolicyNotFoundException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static SecurityGroupId: Shape = Shape { name: "SecurityGroupId", ..DEFAULT };
@@ -876,6 +1026,10 @@ pub static TooManyTargetGroupsException: Shape = Shape { name: "TooManyTargetGro
 ]), ..DEFAULT };
 pub static TooManyTargetsException: Shape = Shape { name: "TooManyTargetsException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static TooManyTrustStoreRevocationEntriesException: Shape = Shape { name: "TooManyTrustStoreRevocationEntriesException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static TooManyTrustStoresException: Shape = Shape { name: "TooManyTrustStoresException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static TooManyUniqueTargetGroupsPerLoadBalancerException: Shape = Shape { name: "TooManyUniqueTargetGroupsPerLoadBalancerException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static TotalRevokedEntries: Shape = Shape { name: "TotalRevokedEntries", kind: Kind::Long, ..DEFAULT };
@@ -889,13 +1043,29 @@ pub static TrustStore: Shape = Shape { name: "TrustStore", kind: Kind::Structure
 ]), ..DEFAULT };
 pub static TrustStoreArn: Shape = Shape { name: "TrustStoreArn", ..DEFAULT };
 pub static TrustStoreArns: Shape = Shape { name: "TrustStoreArns", kind: Kind::List(Element::of(Here(&TrustStoreArn))), ..DEFAULT };
+pub static TrustStoreAssociation: Shape = Shape { name: "TrustStoreAssociation", kind: Kind::Structure(&[
+    member("ResourceArn", Here(&TrustStoreAssociationResourceArn)),
+]), ..DEFAULT };
+pub static TrustStoreAssociationNotFoundException: Shape = Shape { name: "TrustStoreAssociationNotFoundException", kind: Kind::Structure(&[
+]), ..DEFAULT };
+pub static TrustStoreAssociationResourceArn: Shape = Shape { name: "TrustStoreAssociationResourceArn", ..DEFAULT };
 pub static TrustStoreAssociationStatusEnum: Shape = Shape { name: "TrustStoreAssociationStatusEnum", values: &["active", "removed"], ..DEFAULT };
+pub static TrustStoreAssociations: Shape = Shape { name: "TrustStoreAssociations", kind: Kind::List(Element::of(Here(&TrustStoreAssociation))), ..DEFAULT };
+pub static TrustStoreInUseException: Shape = Shape { name: "TrustStoreInUseException", kind: Kind::Structure(&[
+]), ..DEFAULT };
 pub static TrustStoreName: Shape = Shape { name: "TrustStoreName", min: Some(1.0), max: Some(32.0), pattern: Some(&PATTERN_6), ..DEFAULT };
 pub static TrustStoreNames: Shape = Shape { name: "TrustStoreNames", kind: Kind::List(Element::of(Here(&TrustStoreName))), ..DEFAULT };
 pub static TrustStoreNotFoundException: Shape = Shape { name: "TrustStoreNotFoundException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static TrustStoreNotReadyException: Shape = Shape { name: "TrustStoreNotReadyException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
+pub static TrustStoreRevocation: Shape = Shape { name: "TrustStoreRevocation", kind: Kind::Structure(&[
+    member("TrustStoreArn", Here(&TrustStoreArn)),
+    member("RevocationId", Here(&RevocationId)),
+    member("RevocationType", Here(&RevocationType)),
+    member("NumberOfRevokedEntries", Here(&NumberOfRevokedEntries)),
+]), ..DEFAULT };
+pub static TrustStoreRevocations: Shape = Shape { name: "TrustStoreRevocations", kind: Kind::List(Element::of(Here(&TrustStoreRevocation))), ..DEFAULT };
 pub static TrustStoreStatus: Shape = Shape { name: "TrustStoreStatus", values: &["ACTIVE", "CREATING"], ..DEFAULT };
 pub static TrustStores: Shape = Shape { name: "TrustStores", kind: Kind::List(Element::of(Here(&TrustStore))), ..DEFAULT };
 pub static UnsupportedProtocolException: Shape = Shape { name: "UnsupportedProtocolException", kind: Kind::Structure(&[
@@ -914,16 +1084,24 @@ pub static ZoneName: Shape = Shape { name: "ZoneName", ..DEFAULT };
 pub static ERROR_ALPNPolicyNotSupportedException: ErrorShape = ErrorShape { name: "ALPNPolicyNotSupportedException", code: "ALPNPolicyNotFound", status: 400, fault: Fault::Client, shape: Here(&ALPNPolicyNotSupportedException) };
 pub static ERROR_AllocationIdNotFoundException: ErrorShape = ErrorShape { name: "AllocationIdNotFoundException", code: "AllocationIdNotFound", status: 400, fault: Fault::Client, shape: Here(&AllocationIdNotFoundException) };
 pub static ERROR_AvailabilityZoneNotSupportedException: ErrorShape = ErrorShape { name: "AvailabilityZoneNotSupportedException", code: "AvailabilityZoneNotSupported", status: 400, fault: Fault::Client, shape: Here(&AvailabilityZoneNotSupportedException) };
+pub static ERROR_CaCertificatesBundleNotFoundException: ErrorShape = ErrorShape { name: "CaCertificatesBundleNotFoundException", code: "CaCertificatesBundleNotFound", status: 400, fault: Fault::Client, shape: Here(&CaCertificatesBundleNotFoundException) };
+pub static ERROR_CapacityDecreaseRequestsLimitExceededException: ErrorShape = ErrorShape { name: "CapacityDecreaseRequestsLimitExceededException", code: "CapacityDecreaseRequestLimitExceeded", status: 400, fault: Fault::Client, shape: Here(&CapacityDecreaseRequestsLimitExceededException) };
 pub static ERROR_CapacityReservationPendingException: ErrorShape = ErrorShape { name: "CapacityReservationPendingException", code: "CapacityReservationPending", status: 400, fault: Fault::Client, shape: Here(&CapacityReservationPendingException) };
+pub static ERROR_CapacityUnitsLimitExceededException: ErrorShape = ErrorShape { name: "CapacityUnitsLimitExceededException", code: "CapacityUnitsLimitExceeded", status: 400, fault: Fault::Client, shape: Here(&CapacityUnitsLimitExceededException) };
 pub static ERROR_CertificateNotFoundException: ErrorShape = ErrorShape { name: "CertificateNotFoundException", code: "CertificateNotFound", status: 400, fault: Fault::Client, shape: Here(&CertificateNotFoundException) };
+pub static ERROR_DeleteAssociationSameAccountException: ErrorShape = ErrorShape { name: "DeleteAssociationSameAccountException", code: "DeleteAssociationSameAccount", status: 400, fault: Fault::Client, shape: Here(&DeleteAssociationSameAccountException) };
 pub static ERROR_DuplicateListenerException: ErrorShape = ErrorShape { name: "DuplicateListenerException", code: "DuplicateListener", status: 400, fault: Fault::Client, shape: Here(&DuplicateListenerException) };
 pub static ERROR_DuplicateLoadBalancerNameException: ErrorShape = ErrorShape { name: "DuplicateLoadBalancerNameException", code: "DuplicateLoadBalancerName", status: 400, fault: Fault::Client, shape: Here(&DuplicateLoadBalancerNameException) };
 pub static ERROR_DuplicateTagKeysException: ErrorShape = ErrorShape { name: "DuplicateTagKeysException", code: "DuplicateTagKeys", status: 400, fault: Fault::Client, shape: Here(&DuplicateTagKeysException) };
 pub static ERROR_DuplicateTargetGroupNameException: ErrorShape = ErrorShape { name: "DuplicateTargetGroupNameException", code: "DuplicateTargetGroupName", status: 400, fault: Fault::Client, shape: Here(&DuplicateTargetGroupNameException) };
+pub static ERROR_DuplicateTrustStoreNameException: ErrorShape = ErrorShape { name: "DuplicateTrustStoreNameException", code: "DuplicateTrustStoreName", status: 400, fault: Fault::Client, shape: Here(&DuplicateTrustStoreNameException) };
 pub static ERROR_HealthUnavailableException: ErrorShape = ErrorShape { name: "HealthUnavailableException", code: "HealthUnavailable", status: 500, fault: Fault::Server, shape: Here(&HealthUnavailableException) };
 pub static ERROR_IncompatibleProtocolsException: ErrorShape = ErrorShape { name: "IncompatibleProtocolsException", code: "IncompatibleProtocols", status: 400, fault: Fault::Client, shape: Here(&IncompatibleProtocolsException) };
+pub static ERROR_InsufficientCapacityException: ErrorShape = ErrorShape { name: "InsufficientCapacityException", code: "InsufficientCapacity", status: 500, fault: Fault::Server, shape: Here(&InsufficientCapacityException) };
+pub static ERROR_InvalidCaCertificatesBundleException: ErrorShape = ErrorShape { name: "InvalidCaCertificatesBundleException", code: "InvalidCaCertificatesBundle", status: 400, fault: Fault::Client, shape: Here(&InvalidCaCertificatesBundleException) };
 pub static ERROR_InvalidConfigurationRequestException: ErrorShape = ErrorShape { name: "InvalidConfigurationRequestException", code: "InvalidConfigurationRequest", status: 400, fault: Fault::Client, shape: Here(&InvalidConfigurationRequestException) };
 pub static ERROR_InvalidLoadBalancerActionException: ErrorShape = ErrorShape { name: "InvalidLoadBalancerActionException", code: "InvalidLoadBalancerAction", status: 400, fault: Fault::Client, shape: Here(&InvalidLoadBalancerActionException) };
+pub static ERROR_InvalidRevocationContentException: ErrorShape = ErrorShape { name: "InvalidRevocationContentException", code: "InvalidRevocationContent", status: 400, fault: Fault::Client, shape: Here(&InvalidRevocationContentException) };
 pub static ERROR_InvalidSchemeException: ErrorShape = ErrorShape { name: "InvalidSchemeException", code: "InvalidScheme", status: 400, fault: Fault::Client, shape: Here(&InvalidSchemeException) };
 pub static ERROR_InvalidSecurityGroupException: ErrorShape = ErrorShape { name: "InvalidSecurityGroupException", code: "InvalidSecurityGroup", status: 400, fault: Fault::Client, shape: Here(&InvalidSecurityGroupException) };
 pub static ERROR_InvalidSubnetException: ErrorShape = ErrorShape { name: "InvalidSubnetException", code: "InvalidSubnet", status: 400, fault: Fault::Client, shape: Here(&InvalidSubnetException) };
@@ -931,8 +1109,12 @@ pub static ERROR_InvalidTargetException: ErrorShape = ErrorShape { name: "Invali
 pub static ERROR_ListenerNotFoundException: ErrorShape = ErrorShape { name: "ListenerNotFoundException", code: "ListenerNotFound", status: 400, fault: Fault::Client, shape: Here(&ListenerNotFoundException) };
 pub static ERROR_LoadBalancerNotFoundException: ErrorShape = ErrorShape { name: "LoadBalancerNotFoundException", code: "LoadBalancerNotFound", status: 400, fault: Fault::Client, shape: Here(&LoadBalancerNotFoundException) };
 pub static ERROR_OperationNotPermittedException: ErrorShape = ErrorShape { name: "OperationNotPermittedException", code: "OperationNotPermitted", status: 400, fault: Fault::Client, shape: Here(&OperationNotPermittedException) };
+pub static ERROR_PriorRequestNotCompleteException: ErrorShape = ErrorShape { name: "PriorRequestNotCompleteException", code: "PriorRequestNotComplete", status: 429, fault: Fault::Client, shape: Here(&PriorRequestNotCompleteException) };
 pub static ERROR_PriorityInUseException: ErrorShape = ErrorShape { name: "PriorityInUseException", code: "PriorityInUse", status: 400, fault: Fault::Client, shape: Here(&PriorityInUseException) };
 pub static ERROR_ResourceInUseException: ErrorShape = ErrorShape { name: "ResourceInUseException", code: "ResourceInUse", status: 400, fault: Fault::Client, shape: Here(&ResourceInUseException) };
+pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFound", status: 400, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };
+pub static ERROR_RevocationContentNotFoundException: ErrorShape = ErrorShape { name: "RevocationContentNotFoundException", code: "RevocationContentNotFound", status: 400, fault: Fault::Client, shape: Here(&RevocationContentNotFoundException) };
+pub static ERROR_RevocationIdNotFoundException: ErrorShape = ErrorShape { name: "RevocationIdNotFoundException", code: "RevocationIdNotFound", status: 400, fault: Fault::Client, shape: Here(&RevocationIdNotFoundException) };
 pub static ERROR_RuleNotFoundException: ErrorShape = ErrorShape { name: "RuleNotFoundException", code: "RuleNotFound", status: 400, fault: Fault::Client, shape: Here(&RuleNotFoundException) };
 pub static ERROR_SSLPolicyNotFoundException: ErrorShape = ErrorShape { name: "SSLPolicyNotFoundException", code: "SSLPolicyNotFound", status: 400, fault: Fault::Client, shape: Here(&SSLPolicyNotFoundException) };
 pub static ERROR_SubnetNotFoundException: ErrorShape = ErrorShape { name: "SubnetNotFoundException", code: "SubnetNotFound", status: 400, fault: Fault::Client, shape: Here(&SubnetNotFoundException) };
@@ -947,7 +1129,11 @@ pub static ERROR_TooManyRulesException: ErrorShape = ErrorShape { name: "TooMany
 pub static ERROR_TooManyTagsException: ErrorShape = ErrorShape { name: "TooManyTagsException", code: "TooManyTags", status: 400, fault: Fault::Client, shape: Here(&TooManyTagsException) };
 pub static ERROR_TooManyTargetGroupsException: ErrorShape = ErrorShape { name: "TooManyTargetGroupsException", code: "TooManyTargetGroups", status: 400, fault: Fault::Client, shape: Here(&TooManyTargetGroupsException) };
 pub static ERROR_TooManyTargetsException: ErrorShape = ErrorShape { name: "TooManyTargetsException", code: "TooManyTargets", status: 400, fault: Fault::Client, shape: Here(&TooManyTargetsException) };
+pub static ERROR_TooManyTrustStoreRevocationEntriesException: ErrorShape = ErrorShape { name: "TooManyTrustStoreRevocationEntriesException", code: "TooManyTrustStoreRevocationEntries", status: 400, fault: Fault::Client, shape: Here(&TooManyTrustStoreRevocationEntriesException) };
+pub static ERROR_TooManyTrustStoresException: ErrorShape = ErrorShape { name: "TooManyTrustStoresException", code: "TooManyTrustStores", status: 400, fault: Fault::Client, shape: Here(&TooManyTrustStoresException) };
 pub static ERROR_TooManyUniqueTargetGroupsPerLoadBalancerException: ErrorShape = ErrorShape { name: "TooManyUniqueTargetGroupsPerLoadBalancerException", code: "TooManyUniqueTargetGroupsPerLoadBalancer", status: 400, fault: Fault::Client, shape: Here(&TooManyUniqueTargetGroupsPerLoadBalancerException) };
+pub static ERROR_TrustStoreAssociationNotFoundException: ErrorShape = ErrorShape { name: "TrustStoreAssociationNotFoundException", code: "AssociationNotFound", status: 400, fault: Fault::Client, shape: Here(&TrustStoreAssociationNotFoundException) };
+pub static ERROR_TrustStoreInUseException: ErrorShape = ErrorShape { name: "TrustStoreInUseException", code: "TrustStoreInUse", status: 400, fault: Fault::Client, shape: Here(&TrustStoreInUseException) };
 pub static ERROR_TrustStoreNotFoundException: ErrorShape = ErrorShape { name: "TrustStoreNotFoundException", code: "TrustStoreNotFound", status: 400, fault: Fault::Client, shape: Here(&TrustStoreNotFoundException) };
 pub static ERROR_TrustStoreNotReadyException: ErrorShape = ErrorShape { name: "TrustStoreNotReadyException", code: "TrustStoreNotReady", status: 400, fault: Fault::Client, shape: Here(&TrustStoreNotReadyException) };
 pub static ERROR_UnsupportedProtocolException: ErrorShape = ErrorShape { name: "UnsupportedProtocolException", code: "UnsupportedProtocol", status: 400, fault: Fault::Client, shape: Here(&UnsupportedProtocolException) };

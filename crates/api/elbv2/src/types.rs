@@ -32,6 +32,13 @@ structures! {
         1 req tags: Vec<Tag>,
     }
     AddTagsOutput: AddTagsOutput {}
+    AddTrustStoreRevocationsInput: AddTrustStoreRevocationsInput {
+        0 req trust_store_arn: String,
+        1 opt revocation_contents: Vec<RevocationContent>,
+    }
+    AddTrustStoreRevocationsOutput: AddTrustStoreRevocationsOutput {
+        0 opt trust_store_revocations: Vec<TrustStoreRevocation>,
+    }
     AdministrativeOverride: AdministrativeOverride {
         0 opt state: String,
         1 opt reason: String,
@@ -148,6 +155,16 @@ structures! {
     CreateTargetGroupOutput: CreateTargetGroupOutput {
         0 opt target_groups: Vec<TargetGroup>,
     }
+    CreateTrustStoreInput: CreateTrustStoreInput {
+        0 req name: String,
+        1 req ca_certificates_bundle_s3_bucket: String,
+        2 req ca_certificates_bundle_s3_key: String,
+        3 opt ca_certificates_bundle_s3_object_version: String,
+        4 opt tags: Vec<Tag>,
+    }
+    CreateTrustStoreOutput: CreateTrustStoreOutput {
+        0 opt trust_stores: Vec<TrustStore>,
+    }
     DeleteListenerInput: DeleteListenerInput {
         0 req listener_arn: String,
     }
@@ -160,10 +177,19 @@ structures! {
         0 req rule_arn: String,
     }
     DeleteRuleOutput: DeleteRuleOutput {}
+    DeleteSharedTrustStoreAssociationInput: DeleteSharedTrustStoreAssociationInput {
+        0 req trust_store_arn: String,
+        1 req resource_arn: String,
+    }
+    DeleteSharedTrustStoreAssociationOutput: DeleteSharedTrustStoreAssociationOutput {}
     DeleteTargetGroupInput: DeleteTargetGroupInput {
         0 req target_group_arn: String,
     }
     DeleteTargetGroupOutput: DeleteTargetGroupOutput {}
+    DeleteTrustStoreInput: DeleteTrustStoreInput {
+        0 req trust_store_arn: String,
+    }
+    DeleteTrustStoreOutput: DeleteTrustStoreOutput {}
     DeregisterTargetsInput: DeregisterTargetsInput {
         0 req target_group_arn: String,
         1 req targets: Vec<TargetDescription>,
@@ -278,6 +304,31 @@ structures! {
     DescribeTargetHealthOutput: DescribeTargetHealthOutput {
         0 opt target_health_descriptions: Vec<TargetHealthDescription>,
     }
+    DescribeTrustStoreAssociationsInput: DescribeTrustStoreAssociationsInput {
+        0 req trust_store_arn: String,
+        1 opt marker: String,
+        2 opt page_size: i32,
+    }
+    DescribeTrustStoreAssociationsOutput: DescribeTrustStoreAssociationsOutput {
+        0 opt trust_store_associations: Vec<TrustStoreAssociation>,
+        1 opt next_marker: String,
+    }
+    DescribeTrustStoreRevocation: DescribeTrustStoreRevocation {
+        0 opt trust_store_arn: String,
+        1 opt revocation_id: i64,
+        2 opt revocation_type: String,
+        3 opt number_of_revoked_entries: i64,
+    }
+    DescribeTrustStoreRevocationsInput: DescribeTrustStoreRevocationsInput {
+        0 req trust_store_arn: String,
+        1 opt revocation_ids: Vec<i64>,
+        2 opt marker: String,
+        3 opt page_size: i32,
+    }
+    DescribeTrustStoreRevocationsOutput: DescribeTrustStoreRevocationsOutput {
+        0 opt trust_store_revocations: Vec<DescribeTrustStoreRevocation>,
+        1 opt next_marker: String,
+    }
     DescribeTrustStoresInput: DescribeTrustStoresInput {
         0 opt trust_store_arns: Vec<String>,
         1 opt names: Vec<String>,
@@ -296,6 +347,25 @@ structures! {
     ForwardActionConfig: ForwardActionConfig {
         0 opt target_groups: Vec<TargetGroupTuple>,
         1 opt target_group_stickiness_config: TargetGroupStickinessConfig,
+    }
+    GetResourcePolicyInput: GetResourcePolicyInput {
+        0 req resource_arn: String,
+    }
+    GetResourcePolicyOutput: GetResourcePolicyOutput {
+        0 opt policy: String,
+    }
+    GetTrustStoreCaCertificatesBundleInput: GetTrustStoreCaCertificatesBundleInput {
+        0 req trust_store_arn: String,
+    }
+    GetTrustStoreCaCertificatesBundleOutput: GetTrustStoreCaCertificatesBundleOutput {
+        0 opt location: String,
+    }
+    GetTrustStoreRevocationContentInput: GetTrustStoreRevocationContentInput {
+        0 req trust_store_arn: String,
+        1 req revocation_id: i64,
+    }
+    GetTrustStoreRevocationContentOutput: GetTrustStoreRevocationContentOutput {
+        0 opt location: String,
     }
     HostHeaderConditionConfig: HostHeaderConditionConfig {
         0 opt values: Vec<String>,
@@ -383,6 +453,25 @@ structures! {
     MinimumLoadBalancerCapacity: MinimumLoadBalancerCapacity {
         0 opt capacity_units: i32,
     }
+    ModifyCapacityReservationInput: ModifyCapacityReservationInput {
+        0 req load_balancer_arn: String,
+        1 opt minimum_load_balancer_capacity: MinimumLoadBalancerCapacity,
+        2 opt reset_capacity_reservation: bool,
+    }
+    ModifyCapacityReservationOutput: ModifyCapacityReservationOutput {
+        0 opt last_modified_time: Timestamp,
+        1 opt decrease_requests_remaining: i32,
+        2 opt minimum_load_balancer_capacity: MinimumLoadBalancerCapacity,
+        3 opt capacity_reservation_state: Vec<ZonalCapacityReservationState>,
+    }
+    ModifyIpPoolsInput: ModifyIpPoolsInput {
+        0 req load_balancer_arn: String,
+        1 opt ipam_pools: IpamPools,
+        2 opt remove_ipam_pools: Vec<String>,
+    }
+    ModifyIpPoolsOutput: ModifyIpPoolsOutput {
+        0 opt ipam_pools: IpamPools,
+    }
     ModifyListenerAttributesInput: ModifyListenerAttributesInput {
         0 req listener_arn: String,
         1 req attributes: Vec<ListenerAttribute>,
@@ -442,6 +531,15 @@ structures! {
     ModifyTargetGroupOutput: ModifyTargetGroupOutput {
         0 opt target_groups: Vec<TargetGroup>,
     }
+    ModifyTrustStoreInput: ModifyTrustStoreInput {
+        0 req trust_store_arn: String,
+        1 req ca_certificates_bundle_s3_bucket: String,
+        2 req ca_certificates_bundle_s3_key: String,
+        3 opt ca_certificates_bundle_s3_object_version: String,
+    }
+    ModifyTrustStoreOutput: ModifyTrustStoreOutput {
+        0 opt trust_stores: Vec<TrustStore>,
+    }
     MutualAuthenticationAttributes: MutualAuthenticationAttributes {
         0 opt mode: String,
         1 opt trust_store_arn: String,
@@ -483,6 +581,17 @@ structures! {
         1 req tag_keys: Vec<String>,
     }
     RemoveTagsOutput: RemoveTagsOutput {}
+    RemoveTrustStoreRevocationsInput: RemoveTrustStoreRevocationsInput {
+        0 req trust_store_arn: String,
+        1 req revocation_ids: Vec<i64>,
+    }
+    RemoveTrustStoreRevocationsOutput: RemoveTrustStoreRevocationsOutput {}
+    RevocationContent: RevocationContent {
+        0 opt s3_bucket: String,
+        1 opt s3_key: String,
+        2 opt s3_object_version: String,
+        3 opt revocation_type: String,
+    }
     RewriteConfig: RewriteConfig {
         0 req regex: String,
         1 req replace: String,
@@ -631,6 +740,15 @@ structures! {
         2 opt status: String,
         3 opt number_of_ca_certificates: i32,
         4 opt total_revoked_entries: i64,
+    }
+    TrustStoreAssociation: TrustStoreAssociation {
+        0 opt resource_arn: String,
+    }
+    TrustStoreRevocation: TrustStoreRevocation {
+        0 opt trust_store_arn: String,
+        1 opt revocation_id: i64,
+        2 opt revocation_type: String,
+        3 opt number_of_revoked_entries: i64,
     }
     UrlRewriteConfig: UrlRewriteConfig {
         0 opt rewrites: Vec<RewriteConfig>,

@@ -270,6 +270,17 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateSAMLProvider",
+        input: Some(Here(&shapes::CreateSAMLProviderRequest)),
+        output: Some(Here(&shapes::CreateSAMLProviderResponse)),
+        result_wrapper: Some("CreateSAMLProviderResult"),
+        errors: &[
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_EntityAlreadyExistsException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -317,10 +328,30 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateVirtualMFADevice",
+        input: Some(Here(&shapes::CreateVirtualMFADeviceRequest)),
+        output: Some(Here(&shapes::CreateVirtualMFADeviceResponse)),
+        result_wrapper: Some("CreateVirtualMFADeviceResult"),
+        errors: &[
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_EntityAlreadyExistsException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DeactivateMFADevice",
+        input: Some(Here(&shapes::DeactivateMFADeviceRequest)),
+        errors: &[
+            &shapes::ERROR_EntityTemporarilyUnmodifiableException,
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_ServiceFailureException,
+            &shapes::ERROR_ConcurrentModificationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -479,6 +510,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteSAMLProvider",
+        input: Some(Here(&shapes::DeleteSAMLProviderRequest)),
+        errors: &[
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -568,6 +607,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteVirtualMFADevice",
+        input: Some(Here(&shapes::DeleteVirtualMFADeviceRequest)),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_DeleteConflictException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_ServiceFailureException,
+            &shapes::ERROR_ConcurrentModificationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -621,6 +669,17 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "EnableMFADevice",
+        input: Some(Here(&shapes::EnableMFADeviceRequest)),
+        errors: &[
+            &shapes::ERROR_EntityAlreadyExistsException,
+            &shapes::ERROR_EntityTemporarilyUnmodifiableException,
+            &shapes::ERROR_InvalidAuthenticationCodeException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_ServiceFailureException,
+            &shapes::ERROR_ConcurrentModificationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -652,6 +711,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GenerateServiceLastAccessedDetails",
+        input: Some(Here(&shapes::GenerateServiceLastAccessedDetailsRequest)),
+        output: Some(Here(&shapes::GenerateServiceLastAccessedDetailsResponse)),
+        result_wrapper: Some("GenerateServiceLastAccessedDetailsResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -786,6 +853,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetMFADevice",
+        input: Some(Here(&shapes::GetMFADeviceRequest)),
+        output: Some(Here(&shapes::GetMFADeviceResponse)),
+        result_wrapper: Some("GetMFADeviceResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -865,6 +940,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetSAMLProvider",
+        input: Some(Here(&shapes::GetSAMLProviderRequest)),
+        output: Some(Here(&shapes::GetSAMLProviderResponse)),
+        result_wrapper: Some("GetSAMLProviderResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -893,10 +977,30 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetServiceLastAccessedDetails",
+        input: Some(Here(&shapes::GetServiceLastAccessedDetailsRequest)),
+        output: Some(Here(&shapes::GetServiceLastAccessedDetailsResponse)),
+        result_wrapper: Some("GetServiceLastAccessedDetailsResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetServiceLastAccessedDetailsWithEntities",
+        input: Some(Here(
+            &shapes::GetServiceLastAccessedDetailsWithEntitiesRequest,
+        )),
+        output: Some(Here(
+            &shapes::GetServiceLastAccessedDetailsWithEntitiesResponse,
+        )),
+        result_wrapper: Some("GetServiceLastAccessedDetailsWithEntitiesResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1081,6 +1185,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListMFADeviceTags",
+        input: Some(Here(&shapes::ListMFADeviceTagsRequest)),
+        output: Some(Here(&shapes::ListMFADeviceTagsResponse)),
+        result_wrapper: Some("ListMFADeviceTagsResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1132,6 +1245,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListPoliciesGrantingServiceAccess",
+        input: Some(Here(&shapes::ListPoliciesGrantingServiceAccessRequest)),
+        output: Some(Here(&shapes::ListPoliciesGrantingServiceAccessResponse)),
+        result_wrapper: Some("ListPoliciesGrantingServiceAccessResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1195,6 +1316,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListSAMLProviderTags",
+        input: Some(Here(&shapes::ListSAMLProviderTagsRequest)),
+        output: Some(Here(&shapes::ListSAMLProviderTagsResponse)),
+        result_wrapper: Some("ListSAMLProviderTagsResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_ServiceFailureException,
+            &shapes::ERROR_InvalidInputException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1419,6 +1549,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ResyncMFADevice",
+        input: Some(Here(&shapes::ResyncMFADeviceRequest)),
+        errors: &[
+            &shapes::ERROR_InvalidAuthenticationCodeException,
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_ServiceFailureException,
+            &shapes::ERROR_ConcurrentModificationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1484,6 +1623,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "TagMFADevice",
+        input: Some(Here(&shapes::TagMFADeviceRequest)),
+        errors: &[
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1527,6 +1675,15 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "TagSAMLProvider",
+        input: Some(Here(&shapes::TagSAMLProviderRequest)),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1569,6 +1726,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UntagMFADevice",
+        input: Some(Here(&shapes::UntagMFADeviceRequest)),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1608,6 +1773,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UntagSAMLProvider",
+        input: Some(Here(&shapes::UntagSAMLProviderRequest)),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_ConcurrentModificationException,
+            &shapes::ERROR_ServiceFailureException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1739,6 +1912,17 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UpdateSAMLProvider",
+        input: Some(Here(&shapes::UpdateSAMLProviderRequest)),
+        output: Some(Here(&shapes::UpdateSAMLProviderResponse)),
+        result_wrapper: Some("UpdateSAMLProviderResult"),
+        errors: &[
+            &shapes::ERROR_NoSuchEntityException,
+            &shapes::ERROR_InvalidInputException,
+            &shapes::ERROR_LimitExceededException,
+            &shapes::ERROR_ServiceFailureException,
+            &shapes::ERROR_ConcurrentModificationException,
+        ],
+        taken: true,
         ..OPERATION
     },
     wire::Operation {

@@ -23,9 +23,12 @@ operation_structs! {
     CreatePolicy(types::CreatePolicyInput) -> types::CreatePolicyOutput;
     CreatePolicyVersion(types::CreatePolicyVersionInput) -> types::CreatePolicyVersionOutput;
     CreateRole(types::CreateRoleInput) -> types::CreateRoleOutput;
+    CreateSAMLProvider(types::CreateSAMLProviderInput) -> types::CreateSAMLProviderOutput;
     CreateServiceLinkedRole(types::CreateServiceLinkedRoleInput) -> types::CreateServiceLinkedRoleOutput;
     CreateServiceSpecificCredential(types::CreateServiceSpecificCredentialInput) -> types::CreateServiceSpecificCredentialOutput;
     CreateUser(types::CreateUserInput) -> types::CreateUserOutput;
+    CreateVirtualMFADevice(types::CreateVirtualMFADeviceInput) -> types::CreateVirtualMFADeviceOutput;
+    DeactivateMFADevice(types::DeactivateMFADeviceInput) -> Unit;
     DeleteAccessKey(types::DeleteAccessKeyInput) -> Unit;
     DeleteAccountAlias(types::DeleteAccountAliasInput) -> Unit;
     DeleteAccountPasswordPolicy(Unit) -> Unit;
@@ -39,6 +42,7 @@ operation_structs! {
     DeleteRole(types::DeleteRoleInput) -> Unit;
     DeleteRolePermissionsBoundary(types::DeleteRolePermissionsBoundaryInput) -> Unit;
     DeleteRolePolicy(types::DeleteRolePolicyInput) -> Unit;
+    DeleteSAMLProvider(types::DeleteSAMLProviderInput) -> Unit;
     DeleteSSHPublicKey(types::DeleteSSHPublicKeyInput) -> Unit;
     DeleteServerCertificate(types::DeleteServerCertificateInput) -> Unit;
     DeleteServiceLinkedRole(types::DeleteServiceLinkedRoleInput) -> types::DeleteServiceLinkedRoleOutput;
@@ -47,10 +51,13 @@ operation_structs! {
     DeleteUser(types::DeleteUserInput) -> Unit;
     DeleteUserPermissionsBoundary(types::DeleteUserPermissionsBoundaryInput) -> Unit;
     DeleteUserPolicy(types::DeleteUserPolicyInput) -> Unit;
+    DeleteVirtualMFADevice(types::DeleteVirtualMFADeviceInput) -> Unit;
     DetachGroupPolicy(types::DetachGroupPolicyInput) -> Unit;
     DetachRolePolicy(types::DetachRolePolicyInput) -> Unit;
     DetachUserPolicy(types::DetachUserPolicyInput) -> Unit;
+    EnableMFADevice(types::EnableMFADeviceInput) -> Unit;
     GenerateCredentialReport(Unit) -> types::GenerateCredentialReportOutput;
+    GenerateServiceLastAccessedDetails(types::GenerateServiceLastAccessedDetailsInput) -> types::GenerateServiceLastAccessedDetailsOutput;
     GetAccessKeyLastUsed(types::GetAccessKeyLastUsedInput) -> types::GetAccessKeyLastUsedOutput;
     GetAccountAuthorizationDetails(types::GetAccountAuthorizationDetailsInput) -> types::GetAccountAuthorizationDetailsOutput;
     GetAccountPasswordPolicy(Unit) -> types::GetAccountPasswordPolicyOutput;
@@ -62,13 +69,17 @@ operation_structs! {
     GetGroupPolicy(types::GetGroupPolicyInput) -> types::GetGroupPolicyOutput;
     GetInstanceProfile(types::GetInstanceProfileInput) -> types::GetInstanceProfileOutput;
     GetLoginProfile(types::GetLoginProfileInput) -> types::GetLoginProfileOutput;
+    GetMFADevice(types::GetMFADeviceInput) -> types::GetMFADeviceOutput;
     GetOpenIDConnectProvider(types::GetOpenIDConnectProviderInput) -> types::GetOpenIDConnectProviderOutput;
     GetPolicy(types::GetPolicyInput) -> types::GetPolicyOutput;
     GetPolicyVersion(types::GetPolicyVersionInput) -> types::GetPolicyVersionOutput;
     GetRole(types::GetRoleInput) -> types::GetRoleOutput;
     GetRolePolicy(types::GetRolePolicyInput) -> types::GetRolePolicyOutput;
+    GetSAMLProvider(types::GetSAMLProviderInput) -> types::GetSAMLProviderOutput;
     GetSSHPublicKey(types::GetSSHPublicKeyInput) -> types::GetSSHPublicKeyOutput;
     GetServerCertificate(types::GetServerCertificateInput) -> types::GetServerCertificateOutput;
+    GetServiceLastAccessedDetails(types::GetServiceLastAccessedDetailsInput) -> types::GetServiceLastAccessedDetailsOutput;
+    GetServiceLastAccessedDetailsWithEntities(types::GetServiceLastAccessedDetailsWithEntitiesInput) -> types::GetServiceLastAccessedDetailsWithEntitiesOutput;
     GetServiceLinkedRoleDeletionStatus(types::GetServiceLinkedRoleDeletionStatusInput) -> types::GetServiceLinkedRoleDeletionStatusOutput;
     GetUser(types::GetUserInput) -> types::GetUserOutput;
     GetUserPolicy(types::GetUserPolicyInput) -> types::GetUserPolicyOutput;
@@ -84,15 +95,18 @@ operation_structs! {
     ListInstanceProfileTags(types::ListInstanceProfileTagsInput) -> types::ListInstanceProfileTagsOutput;
     ListInstanceProfiles(types::ListInstanceProfilesInput) -> types::ListInstanceProfilesOutput;
     ListInstanceProfilesForRole(types::ListInstanceProfilesForRoleInput) -> types::ListInstanceProfilesForRoleOutput;
+    ListMFADeviceTags(types::ListMFADeviceTagsInput) -> types::ListMFADeviceTagsOutput;
     ListMFADevices(types::ListMFADevicesInput) -> types::ListMFADevicesOutput;
     ListOpenIDConnectProviderTags(types::ListOpenIDConnectProviderTagsInput) -> types::ListOpenIDConnectProviderTagsOutput;
     ListOpenIDConnectProviders(types::ListOpenIDConnectProvidersInput) -> types::ListOpenIDConnectProvidersOutput;
     ListPolicies(types::ListPoliciesInput) -> types::ListPoliciesOutput;
+    ListPoliciesGrantingServiceAccess(types::ListPoliciesGrantingServiceAccessInput) -> types::ListPoliciesGrantingServiceAccessOutput;
     ListPolicyTags(types::ListPolicyTagsInput) -> types::ListPolicyTagsOutput;
     ListPolicyVersions(types::ListPolicyVersionsInput) -> types::ListPolicyVersionsOutput;
     ListRolePolicies(types::ListRolePoliciesInput) -> types::ListRolePoliciesOutput;
     ListRoleTags(types::ListRoleTagsInput) -> types::ListRoleTagsOutput;
     ListRoles(types::ListRolesInput) -> types::ListRolesOutput;
+    ListSAMLProviderTags(types::ListSAMLProviderTagsInput) -> types::ListSAMLProviderTagsOutput;
     ListSAMLProviders(types::ListSAMLProvidersInput) -> types::ListSAMLProvidersOutput;
     ListSSHPublicKeys(types::ListSSHPublicKeysInput) -> types::ListSSHPublicKeysOutput;
     ListServerCertificateTags(types::ListServerCertificateTagsInput) -> types::ListServerCertificateTagsOutput;
@@ -112,20 +126,25 @@ operation_structs! {
     RemoveRoleFromInstanceProfile(types::RemoveRoleFromInstanceProfileInput) -> Unit;
     RemoveUserFromGroup(types::RemoveUserFromGroupInput) -> Unit;
     ResetServiceSpecificCredential(types::ResetServiceSpecificCredentialInput) -> types::ResetServiceSpecificCredentialOutput;
+    ResyncMFADevice(types::ResyncMFADeviceInput) -> Unit;
     SetDefaultPolicyVersion(types::SetDefaultPolicyVersionInput) -> Unit;
     SetSecurityTokenServicePreferences(types::SetSecurityTokenServicePreferencesInput) -> Unit;
     SimulateCustomPolicy(types::SimulateCustomPolicyInput) -> types::SimulatePolicyResponse;
     SimulatePrincipalPolicy(types::SimulatePrincipalPolicyInput) -> types::SimulatePolicyResponse;
     TagInstanceProfile(types::TagInstanceProfileInput) -> Unit;
+    TagMFADevice(types::TagMFADeviceInput) -> Unit;
     TagOpenIDConnectProvider(types::TagOpenIDConnectProviderInput) -> Unit;
     TagPolicy(types::TagPolicyInput) -> Unit;
     TagRole(types::TagRoleInput) -> Unit;
+    TagSAMLProvider(types::TagSAMLProviderInput) -> Unit;
     TagServerCertificate(types::TagServerCertificateInput) -> Unit;
     TagUser(types::TagUserInput) -> Unit;
     UntagInstanceProfile(types::UntagInstanceProfileInput) -> Unit;
+    UntagMFADevice(types::UntagMFADeviceInput) -> Unit;
     UntagOpenIDConnectProvider(types::UntagOpenIDConnectProviderInput) -> Unit;
     UntagPolicy(types::UntagPolicyInput) -> Unit;
     UntagRole(types::UntagRoleInput) -> Unit;
+    UntagSAMLProvider(types::UntagSAMLProviderInput) -> Unit;
     UntagServerCertificate(types::UntagServerCertificateInput) -> Unit;
     UntagUser(types::UntagUserInput) -> Unit;
     UpdateAccessKey(types::UpdateAccessKeyInput) -> Unit;
@@ -136,6 +155,7 @@ operation_structs! {
     UpdateOpenIDConnectProviderThumbprint(types::UpdateOpenIDConnectProviderThumbprintInput) -> Unit;
     UpdateRole(types::UpdateRoleInput) -> types::UpdateRoleOutput;
     UpdateRoleDescription(types::UpdateRoleDescriptionInput) -> types::UpdateRoleDescriptionOutput;
+    UpdateSAMLProvider(types::UpdateSAMLProviderInput) -> types::UpdateSAMLProviderOutput;
     UpdateSSHPublicKey(types::UpdateSSHPublicKeyInput) -> Unit;
     UpdateServerCertificate(types::UpdateServerCertificateInput) -> Unit;
     UpdateServiceSpecificCredential(types::UpdateServiceSpecificCredentialInput) -> Unit;
@@ -150,7 +170,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AddClientIDToOpenIDConnectProvider, $crate::ops::AddRoleToInstanceProfile, $crate::ops::AddUserToGroup, $crate::ops::AttachGroupPolicy, $crate::ops::AttachRolePolicy, $crate::ops::AttachUserPolicy, $crate::ops::ChangePassword, $crate::ops::CreateAccessKey, $crate::ops::CreateAccountAlias, $crate::ops::CreateGroup, $crate::ops::CreateInstanceProfile, $crate::ops::CreateLoginProfile, $crate::ops::CreateOpenIDConnectProvider, $crate::ops::CreatePolicy, $crate::ops::CreatePolicyVersion, $crate::ops::CreateRole, $crate::ops::CreateServiceLinkedRole, $crate::ops::CreateServiceSpecificCredential, $crate::ops::CreateUser, $crate::ops::DeleteAccessKey, $crate::ops::DeleteAccountAlias, $crate::ops::DeleteAccountPasswordPolicy, $crate::ops::DeleteGroup, $crate::ops::DeleteGroupPolicy, $crate::ops::DeleteInstanceProfile, $crate::ops::DeleteLoginProfile, $crate::ops::DeleteOpenIDConnectProvider, $crate::ops::DeletePolicy, $crate::ops::DeletePolicyVersion, $crate::ops::DeleteRole, $crate::ops::DeleteRolePermissionsBoundary, $crate::ops::DeleteRolePolicy, $crate::ops::DeleteSSHPublicKey, $crate::ops::DeleteServerCertificate, $crate::ops::DeleteServiceLinkedRole, $crate::ops::DeleteServiceSpecificCredential, $crate::ops::DeleteSigningCertificate, $crate::ops::DeleteUser, $crate::ops::DeleteUserPermissionsBoundary, $crate::ops::DeleteUserPolicy, $crate::ops::DetachGroupPolicy, $crate::ops::DetachRolePolicy, $crate::ops::DetachUserPolicy, $crate::ops::GenerateCredentialReport, $crate::ops::GetAccessKeyLastUsed, $crate::ops::GetAccountAuthorizationDetails, $crate::ops::GetAccountPasswordPolicy, $crate::ops::GetAccountSummary, $crate::ops::GetContextKeysForCustomPolicy, $crate::ops::GetContextKeysForPrincipalPolicy, $crate::ops::GetCredentialReport, $crate::ops::GetGroup, $crate::ops::GetGroupPolicy, $crate::ops::GetInstanceProfile, $crate::ops::GetLoginProfile, $crate::ops::GetOpenIDConnectProvider, $crate::ops::GetPolicy, $crate::ops::GetPolicyVersion, $crate::ops::GetRole, $crate::ops::GetRolePolicy, $crate::ops::GetSSHPublicKey, $crate::ops::GetServerCertificate, $crate::ops::GetServiceLinkedRoleDeletionStatus, $crate::ops::GetUser, $crate::ops::GetUserPolicy, $crate::ops::ListAccessKeys, $crate::ops::ListAccountAliases, $crate::ops::ListAttachedGroupPolicies, $crate::ops::ListAttachedRolePolicies, $crate::ops::ListAttachedUserPolicies, $crate::ops::ListEntitiesForPolicy, $crate::ops::ListGroupPolicies, $crate::ops::ListGroups, $crate::ops::ListGroupsForUser, $crate::ops::ListInstanceProfileTags, $crate::ops::ListInstanceProfiles, $crate::ops::ListInstanceProfilesForRole, $crate::ops::ListMFADevices, $crate::ops::ListOpenIDConnectProviderTags, $crate::ops::ListOpenIDConnectProviders, $crate::ops::ListPolicies, $crate::ops::ListPolicyTags, $crate::ops::ListPolicyVersions, $crate::ops::ListRolePolicies, $crate::ops::ListRoleTags, $crate::ops::ListRoles, $crate::ops::ListSAMLProviders, $crate::ops::ListSSHPublicKeys, $crate::ops::ListServerCertificateTags, $crate::ops::ListServerCertificates, $crate::ops::ListServiceSpecificCredentials, $crate::ops::ListSigningCertificates, $crate::ops::ListUserPolicies, $crate::ops::ListUserTags, $crate::ops::ListUsers, $crate::ops::ListVirtualMFADevices, $crate::ops::PutGroupPolicy, $crate::ops::PutRolePermissionsBoundary, $crate::ops::PutRolePolicy, $crate::ops::PutUserPermissionsBoundary, $crate::ops::PutUserPolicy, $crate::ops::RemoveClientIDFromOpenIDConnectProvider, $crate::ops::RemoveRoleFromInstanceProfile, $crate::ops::RemoveUserFromGroup, $crate::ops::ResetServiceSpecificCredential, $crate::ops::SetDefaultPolicyVersion, $crate::ops::SetSecurityTokenServicePreferences, $crate::ops::SimulateCustomPolicy, $crate::ops::SimulatePrincipalPolicy, $crate::ops::TagInstanceProfile, $crate::ops::TagOpenIDConnectProvider, $crate::ops::TagPolicy, $crate::ops::TagRole, $crate::ops::TagServerCertificate, $crate::ops::TagUser, $crate::ops::UntagInstanceProfile, $crate::ops::UntagOpenIDConnectProvider, $crate::ops::UntagPolicy, $crate::ops::UntagRole, $crate::ops::UntagServerCertificate, $crate::ops::UntagUser, $crate::ops::UpdateAccessKey, $crate::ops::UpdateAccountPasswordPolicy, $crate::ops::UpdateAssumeRolePolicy, $crate::ops::UpdateGroup, $crate::ops::UpdateLoginProfile, $crate::ops::UpdateOpenIDConnectProviderThumbprint, $crate::ops::UpdateRole, $crate::ops::UpdateRoleDescription, $crate::ops::UpdateSSHPublicKey, $crate::ops::UpdateServerCertificate, $crate::ops::UpdateServiceSpecificCredential, $crate::ops::UpdateSigningCertificate, $crate::ops::UpdateUser, $crate::ops::UploadSSHPublicKey, $crate::ops::UploadServerCertificate, $crate::ops::UploadSigningCertificate }
+$with! { $crate::ops::AddClientIDToOpenIDConnectProvider, $crate::ops::AddRoleToInstanceProfile, $crate::ops::AddUserToGroup, $crate::ops::AttachGroupPolicy, $crate::ops::AttachRolePolicy, $crate::ops::AttachUserPolicy, $crate::ops::ChangePassword, $crate::ops::CreateAccessKey, $crate::ops::CreateAccountAlias, $crate::ops::CreateGroup, $crate::ops::CreateInstanceProfile, $crate::ops::CreateLoginProfile, $crate::ops::CreateOpenIDConnectProvider, $crate::ops::CreatePolicy, $crate::ops::CreatePolicyVersion, $crate::ops::CreateRole, $crate::ops::CreateSAMLProvider, $crate::ops::CreateServiceLinkedRole, $crate::ops::CreateServiceSpecificCredential, $crate::ops::CreateUser, $crate::ops::CreateVirtualMFADevice, $crate::ops::DeactivateMFADevice, $crate::ops::DeleteAccessKey, $crate::ops::DeleteAccountAlias, $crate::ops::DeleteAccountPasswordPolicy, $crate::ops::DeleteGroup, $crate::ops::DeleteGroupPolicy, $crate::ops::DeleteInstanceProfile, $crate::ops::DeleteLoginProfile, $crate::ops::DeleteOpenIDConnectProvider, $crate::ops::DeletePolicy, $crate::ops::DeletePolicyVersion, $crate::ops::DeleteRole, $crate::ops::DeleteRolePermissionsBoundary, $crate::ops::DeleteRolePolicy, $crate::ops::DeleteSAMLProvider, $crate::ops::DeleteSSHPublicKey, $crate::ops::DeleteServerCertificate, $crate::ops::DeleteServiceLinkedRole, $crate::ops::DeleteServiceSpecificCredential, $crate::ops::DeleteSigningCertificate, $crate::ops::DeleteUser, $crate::ops::DeleteUserPermissionsBoundary, $crate::ops::DeleteUserPolicy, $crate::ops::DeleteVirtualMFADevice, $crate::ops::DetachGroupPolicy, $crate::ops::DetachRolePolicy, $crate::ops::DetachUserPolicy, $crate::ops::EnableMFADevice, $crate::ops::GenerateCredentialReport, $crate::ops::GenerateServiceLastAccessedDetails, $crate::ops::GetAccessKeyLastUsed, $crate::ops::GetAccountAuthorizationDetails, $crate::ops::GetAccountPasswordPolicy, $crate::ops::GetAccountSummary, $crate::ops::GetContextKeysForCustomPolicy, $crate::ops::GetContextKeysForPrincipalPolicy, $crate::ops::GetCredentialReport, $crate::ops::GetGroup, $crate::ops::GetGroupPolicy, $crate::ops::GetInstanceProfile, $crate::ops::GetLoginProfile, $crate::ops::GetMFADevice, $crate::ops::GetOpenIDConnectProvider, $crate::ops::GetPolicy, $crate::ops::GetPolicyVersion, $crate::ops::GetRole, $crate::ops::GetRolePolicy, $crate::ops::GetSAMLProvider, $crate::ops::GetSSHPublicKey, $crate::ops::GetServerCertificate, $crate::ops::GetServiceLastAccessedDetails, $crate::ops::GetServiceLastAccessedDetailsWithEntities, $crate::ops::GetServiceLinkedRoleDeletionStatus, $crate::ops::GetUser, $crate::ops::GetUserPolicy, $crate::ops::ListAccessKeys, $crate::ops::ListAccountAliases, $crate::ops::ListAttachedGroupPolicies, $crate::ops::ListAttachedRolePolicies, $crate::ops::ListAttachedUserPolicies, $crate::ops::ListEntitiesForPolicy, $crate::ops::ListGroupPolicies, $crate::ops::ListGroups, $crate::ops::ListGroupsForUser, $crate::ops::ListInstanceProfileTags, $crate::ops::ListInstanceProfiles, $crate::ops::ListInstanceProfilesForRole, $crate::ops::ListMFADeviceTags, $crate::ops::ListMFADevices, $crate::ops::ListOpenIDConnectProviderTags, $crate::ops::ListOpenIDConnectProviders, $crate::ops::ListPolicies, $crate::ops::ListPoliciesGrantingServiceAccess, $crate::ops::ListPolicyTags, $crate::ops::ListPolicyVersions, $crate::ops::ListRolePolicies, $crate::ops::ListRoleTags, $crate::ops::ListRoles, $crate::ops::ListSAMLProviderTags, $crate::ops::ListSAMLProviders, $crate::ops::ListSSHPublicKeys, $crate::ops::ListServerCertificateTags, $crate::ops::ListServerCertificates, $crate::ops::ListServiceSpecificCredentials, $crate::ops::ListSigningCertificates, $crate::ops::ListUserPolicies, $crate::ops::ListUserTags, $crate::ops::ListUsers, $crate::ops::ListVirtualMFADevices, $crate::ops::PutGroupPolicy, $crate::ops::PutRolePermissionsBoundary, $crate::ops::PutRolePolicy, $crate::ops::PutUserPermissionsBoundary, $crate::ops::PutUserPolicy, $crate::ops::RemoveClientIDFromOpenIDConnectProvider, $crate::ops::RemoveRoleFromInstanceProfile, $crate::ops::RemoveUserFromGroup, $crate::ops::ResetServiceSpecificCredential, $crate::ops::ResyncMFADevice, $crate::ops::SetDefaultPolicyVersion, $crate::ops::SetSecurityTokenServicePreferences, $crate::ops::SimulateCustomPolicy, $crate::ops::SimulatePrincipalPolicy, $crate::ops::TagInstanceProfile, $crate::ops::TagMFADevice, $crate::ops::TagOpenIDConnectProvider, $crate::ops::TagPolicy, $crate::ops::TagRole, $crate::ops::TagSAMLProvider, $crate::ops::TagServerCertificate, $crate::ops::TagUser, $crate::ops::UntagInstanceProfile, $crate::ops::UntagMFADevice, $crate::ops::UntagOpenIDConnectProvider, $crate::ops::UntagPolicy, $crate::ops::UntagRole, $crate::ops::UntagSAMLProvider, $crate::ops::UntagServerCertificate, $crate::ops::UntagUser, $crate::ops::UpdateAccessKey, $crate::ops::UpdateAccountPasswordPolicy, $crate::ops::UpdateAssumeRolePolicy, $crate::ops::UpdateGroup, $crate::ops::UpdateLoginProfile, $crate::ops::UpdateOpenIDConnectProviderThumbprint, $crate::ops::UpdateRole, $crate::ops::UpdateRoleDescription, $crate::ops::UpdateSAMLProvider, $crate::ops::UpdateSSHPublicKey, $crate::ops::UpdateServerCertificate, $crate::ops::UpdateServiceSpecificCredential, $crate::ops::UpdateSigningCertificate, $crate::ops::UpdateUser, $crate::ops::UploadSSHPublicKey, $crate::ops::UploadServerCertificate, $crate::ops::UploadSigningCertificate }
 };
 }
 
@@ -169,6 +189,8 @@ pub type AttachUserPolicyOutput = Unit;
 pub type ChangePasswordOutput = Unit;
 
 pub type CreateAccountAliasOutput = Unit;
+
+pub type DeactivateMFADeviceOutput = Unit;
 
 pub type DeleteAccessKeyOutput = Unit;
 
@@ -198,6 +220,8 @@ pub type DeleteRolePermissionsBoundaryOutput = Unit;
 
 pub type DeleteRolePolicyOutput = Unit;
 
+pub type DeleteSAMLProviderOutput = Unit;
+
 pub type DeleteSSHPublicKeyOutput = Unit;
 
 pub type DeleteServerCertificateOutput = Unit;
@@ -212,11 +236,15 @@ pub type DeleteUserPermissionsBoundaryOutput = Unit;
 
 pub type DeleteUserPolicyOutput = Unit;
 
+pub type DeleteVirtualMFADeviceOutput = Unit;
+
 pub type DetachGroupPolicyOutput = Unit;
 
 pub type DetachRolePolicyOutput = Unit;
 
 pub type DetachUserPolicyOutput = Unit;
+
+pub type EnableMFADeviceOutput = Unit;
 
 pub type GenerateCredentialReportInput = Unit;
 
@@ -246,6 +274,8 @@ pub type RemoveRoleFromInstanceProfileOutput = Unit;
 
 pub type RemoveUserFromGroupOutput = Unit;
 
+pub type ResyncMFADeviceOutput = Unit;
+
 pub type SetDefaultPolicyVersionOutput = Unit;
 
 pub type SetSecurityTokenServicePreferencesOutput = Unit;
@@ -256,11 +286,15 @@ pub type SimulatePrincipalPolicyOutput = types::SimulatePolicyResponse;
 
 pub type TagInstanceProfileOutput = Unit;
 
+pub type TagMFADeviceOutput = Unit;
+
 pub type TagOpenIDConnectProviderOutput = Unit;
 
 pub type TagPolicyOutput = Unit;
 
 pub type TagRoleOutput = Unit;
+
+pub type TagSAMLProviderOutput = Unit;
 
 pub type TagServerCertificateOutput = Unit;
 
@@ -268,11 +302,15 @@ pub type TagUserOutput = Unit;
 
 pub type UntagInstanceProfileOutput = Unit;
 
+pub type UntagMFADeviceOutput = Unit;
+
 pub type UntagOpenIDConnectProviderOutput = Unit;
 
 pub type UntagPolicyOutput = Unit;
 
 pub type UntagRoleOutput = Unit;
+
+pub type UntagSAMLProviderOutput = Unit;
 
 pub type UntagServerCertificateOutput = Unit;
 
