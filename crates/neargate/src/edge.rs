@@ -1,6 +1,7 @@
 //! What VPCs have of Neargate: names, from the edge's process, and the API, at the addresses where
 //! names are asked for.
 
+use crate::smtp;
 use anyhow::{Context, Result};
 use neargate_base::{Rng, task};
 use neargate_control::{ControlPlane, Gateway, services};
@@ -9,6 +10,7 @@ use neargate_edge::place::{self, LINK_LOCAL_RESOLVER, Opened, Wanted};
 use neargate_edge::process::{Keeper, KeeperConfig};
 use neargate_node::agent::{At, TaskEndpoint};
 use neargate_node::net::{Share, TASK_ENDPOINT};
+use neargate_ses::smtp::Endpoint;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,10 +30,15 @@ pub struct NameSources {
     pub aws_hosts: BTreeSet<String>,
 }
 
-/// The services that are known here, by the first labels of their hosts' names.
-pub fn aws_hosts() -> BTreeSet<String> {
+/// The first labels of SES's host for SMTP.
+const SMTP_HOST: &str = "email-smtp";
+
+/// The services that are known here, by the first labels of their hosts' names; SES's endpoint for
+/// SMTP where there is one.
+pub fn aws_hosts(with_smtp: bool) -> BTreeSet<String> {
     let all = services::schemas().iter();
     all.map(|service| service.endpoint_prefix.to_owned())
+        .chain(with_smtp.then(|| SMTP_HOST.to_owned()))
         .collect()
 }
 
@@ -76,39 +83,67 @@ pub fn tell_zones(control_plane: Arc<ControlPlane>, edge: Arc<Keeper>) -> Servin
     Serving(task::spawn("edge-zones", tell))
 }
 
-/// Has the gateway answer in every VPC of this host, at the resolver's addresses and these ports, until
-/// nobody says what changes. Whoever calls there is no user of this host, and signs.
+/// Has the gateway answer in every VPC of this host, at the resolver's addresses and these ports. Whoever
+/// calls there is no user of this host, and signs.
 pub async fn serve_api(
     gateway: Gateway,
-    mut networks: mpsc::Receiver<NetworkChange>,
+    control_plane: Arc<ControlPlane>,
     run_dir: PathBuf,
     ports: Vec<u16>,
 ) {
     let gateway = gateway.for_strangers();
+    let serve = |_, listener| task::spawn("vpc-gateway", gateway.clone().serve(listener));
+    serve_at_resolvers(&control_plane, &run_dir, &ports, serve).await;
+}
+
+/// Has SES's SMTP endpoint answer there as well, at the ports that AWS's has.
+pub async fn serve_smtp(endpoint: Endpoint, control_plane: Arc<ControlPlane>, run_dir: PathBuf) {
+    let serve = |port, listener| {
+        let at_once = smtp::PORTS.contains(&(port, true));
+        task::spawn("vpc-smtp-port", endpoint.clone().serve(listener, at_once))
+    };
+    let ports = smtp::PORTS.map(|(port, _)| port);
+    serve_at_resolvers(&control_plane, &run_dir, &ports, serve).await;
+}
+
+async fn serve_at_resolvers(
+    control_plane: &ControlPlane,
+    run_dir: &Path,
+    ports: &[u16],
+    serve: impl Fn(u16, TcpListener) -> JoinHandle<()>,
+) {
+    loop {
+        let networks = control_plane.ec2.networks.subscribe().await;
+        serve_until_left(networks, run_dir, ports, &serve).await;
+    }
+}
+
+/// Until nobody says what changes.
+async fn serve_until_left(
+    mut networks: mpsc::Receiver<NetworkChange>,
+    run_dir: &Path,
+    ports: &[u16],
+    serve: &impl Fn(u16, TcpListener) -> JoinHandle<()>,
+) {
     let (tell, wanted) = watch::channel(Wanted::new());
     let (opened, _) = watch::channel(Opened::default());
     let open = |_: &str, namespace: &Path, address: Ipv4Addr| {
         let addresses = [address, LINK_LOCAL_RESOLVER];
-        let mut listeners = Vec::new();
-        for port in &ports {
-            listeners.extend(place::listeners(namespace, &addresses, *port)?);
+        let mut serving = Vec::new();
+        for port in ports {
+            for listener in place::listeners(namespace, &addresses, *port)? {
+                let listener = TcpListener::from_std(listener)?;
+                serving.push(Serving(serve(*port, listener)));
+            }
         }
-        let serve = |listener| {
-            let listener = TcpListener::from_std(listener)?;
-            let served = gateway.clone().serve(listener);
-            Ok(Serving(task::spawn("vpc-gateway", served)))
-        };
-        listeners
-            .into_iter()
-            .map(serve)
-            .collect::<std::io::Result<Vec<_>>>()
+        Ok(serving)
     };
     let follow = async move {
         while let Some(change) = networks.recv().await {
             tell.send_modify(|wanted| take_in(wanted, change));
         }
     };
-    let doors = place::keep_open(namespaces(&run_dir), wanted, opened, open);
+    let doors = place::keep_open(namespaces(run_dir), wanted, opened, open);
     tokio::join!(follow, doors);
 }
 

@@ -10,6 +10,16 @@ use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
+/// The ports of SES's endpoint, and whether TLS begins with the connection there
+/// (<https://docs.aws.amazon.com/ses/latest/dg/smtp-connect.html>).
+pub const PORTS: [(u16, bool); 5] = [
+    (25, false),
+    (587, false),
+    (2587, false),
+    (465, true),
+    (2465, true),
+];
+
 pub fn is_wanted(config: &Config) -> bool {
     config.smtp_listen.is_some() || config.smtps_listen.is_some()
 }
@@ -22,7 +32,7 @@ pub async fn serve(
     config: &Config,
     control_plane: &Arc<ControlPlane>,
     tls: &Arc<ServerConfig>,
-) -> Result<()> {
+) -> Result<Endpoint> {
     let mut tls = ServerConfig::clone(tls);
     // What the port speaks is not spoken here.
     tls.alpn_protocols.clear();
@@ -41,7 +51,7 @@ pub async fn serve(
             task::spawn("smtp-endpoint", endpoint.clone().serve(listener, at_once));
         }
     }
-    Ok(())
+    Ok(endpoint)
 }
 
 /// The roots of accounts, and users with an active key.

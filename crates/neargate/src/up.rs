@@ -127,17 +127,26 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
         true => Some(port_tls::config(&mut config, &host).await?),
         false => None,
     };
-    if let Some(tls) = &tls {
-        smtp::serve(&config, &host.control_plane, tls).await?;
-    }
+    let mails = match tls.as_ref().filter(|_| smtp::is_wanted(&config)) {
+        Some(tls) => Some(smtp::serve(&config, &host.control_plane, tls).await?),
+        None => None,
+    };
     let gateway = match tls.filter(|_| config.tls) {
         Some(tls) => gateway.tls(tls),
         None => gateway,
     };
-    task::spawn(
-        "vpc-api",
-        host.api_in_vpcs(gateway.clone(), api_ports(&config)),
+    let (control_plane, run_dir) = (&host.control_plane, machine::run_dir(&host.installation));
+    let in_vpcs = edge::serve_api(
+        gateway.clone(),
+        control_plane.clone(),
+        run_dir.clone(),
+        api_ports(&config),
     );
+    task::spawn("vpc-api", in_vpcs);
+    if let Some(endpoint) = mails.filter(|_| config.aws_names) {
+        let in_vpcs = edge::serve_smtp(endpoint, control_plane.clone(), run_dir);
+        task::spawn("vpc-smtp", in_vpcs);
+    }
     let server = task::spawn("gateway", gateway.serve(listener));
     let nodes = match config.node_listen {
         None => None,
@@ -338,7 +347,7 @@ impl Host {
             allowed: Allowed::default(),
             file_systems: config.file_systems()?,
             reachable: Some(served),
-            api: api_ports(config),
+            api: ports_in_vpcs(config),
             api_url: config.api_url_of_tasks(),
             overlay: config.node_listen.map(|at| overlay(Some(at.ip()))),
             registries: &config.registries,
@@ -348,7 +357,7 @@ impl Host {
                 resolv_conf: config.resolv_conf.clone(),
                 listen: config.dns_listen,
                 aws_hosts: match config.aws_names {
-                    true => edge::aws_hosts(),
+                    true => edge::aws_hosts(smtp::is_wanted(config)),
                     false => BTreeSet::new(),
                 },
             },
@@ -409,18 +418,6 @@ impl Host {
         }
     }
 
-    /// The API as tasks reach it.
-    fn api_in_vpcs(&self, gateway: Gateway, ports: Vec<u16>) -> impl Future<Output = ()> + use<> {
-        let networks = self.control_plane.ec2.networks.clone();
-        let run_dir = machine::run_dir(&self.installation);
-        async move {
-            loop {
-                let changes = networks.subscribe().await;
-                edge::serve_api(gateway.clone(), changes, run_dir.clone(), ports.clone()).await;
-            }
-        }
-    }
-
     async fn stop(self, keep_tasks: bool) {
         drop(self.balancers);
         if let Some(hosts) = self.hosts.filter(|_| !keep_tasks) {
@@ -438,6 +435,15 @@ fn api_ports(config: &Config) -> Vec<u16> {
     let mut ports = vec![config.listen.port()];
     if config.tls && !ports.contains(&HTTPS) {
         ports.push(HTTPS);
+    }
+    ports
+}
+
+/// What tasks reach of this host at the addresses of their VPC's resolver.
+fn ports_in_vpcs(config: &Config) -> Vec<u16> {
+    let mut ports = api_ports(config);
+    if smtp::is_wanted(config) && config.aws_names {
+        ports.extend(smtp::PORTS.iter().map(|(port, _)| port));
     }
     ports
 }
