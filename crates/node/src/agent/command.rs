@@ -6,7 +6,8 @@ use super::seams::{Joined, Linked, PulledImage};
 use super::security::Security;
 use crate::net::TASK_ENDPOINT;
 use crate::runtime::{
-    ContainerConfig, Device, Limits, Namespace, PAUSE, ShownFile, TaskLimits, Tmpfs, Ulimit,
+    ContainerConfig, Device, Limits, Namespace, PAUSE, SecretFiles, ShownFile, TaskLimits, Tmpfs,
+    Ulimit,
 };
 use neargate_domain::{
     Assignment, ContainerNetwork, ContainerSpec, HealthCheck, InstanceNetwork, IpcMode, LaunchType,
@@ -462,4 +463,14 @@ pub fn configure(
         log_blocks: spec.log_buffer.is_some_and(|buffer| buffer.blocking),
         ..ContainerConfig::default()
     })
+}
+
+/// What asks for secrets that are files, and names their directory (`docs/extensions.md`).
+const SECRETS_LABEL: &str = "neargate:secrets";
+
+/// Which of the container's secrets are files.
+pub fn secret_files(spec: &ContainerSpec) -> Option<SecretFiles> {
+    let directory = spec.labels.get(SECRETS_LABEL)?.clone();
+    let names = spec.secrets.iter().map(|(name, _)| name.clone()).collect();
+    Some(SecretFiles { directory, names })
 }

@@ -342,6 +342,7 @@ pub async fn start(shared: Arc<Shared>, prepared: Prepared, i: usize) -> Option<
         return Some(Event::StartFailed(i, message).into());
     }
     config.secret_env = secret_env(&task, spec, prepared.all_secrets.as_deref());
+    config.secret_files = command::secret_files(spec);
     let resolv_conf = shared.network.resolv_conf(&task.network);
     let resolv_conf = command::resolv_conf(&spec.network, resolv_conf);
     config.files = command::etc_files(&task, spec, &joined, &resolv_conf);

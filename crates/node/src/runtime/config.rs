@@ -26,6 +26,8 @@ pub struct ContainerConfig {
     /// As `env`, after it; handed to the shim in memory, and never written.
     #[serde(skip)]
     pub secret_env: Vec<Secret<String>>,
+    /// Some of these are files instead of variables.
+    pub secret_files: Option<SecretFiles>,
     /// Absolute; empty means `/`. Made (owned by root) when the image lacks it.
     pub cwd: String,
     /// `user`, `uid`, `user:group` and so on, by the image's own files; empty means root.
@@ -169,6 +171,25 @@ pub struct Bind {
     pub read_only: bool,
     /// A directory that gets what the image has at the target, while it is empty.
     pub fill: bool,
+}
+
+/// Which of a container's secrets are files, each named as its variable would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretFiles {
+    /// An absolute path in the container; made when the image lacks it.
+    pub directory: String,
+    pub names: Vec<String>,
+}
+
+impl SecretFiles {
+    /// Name and content, if this `NAME=value` is to be one.
+    pub fn file<'a>(&self, entry: &'a str) -> Option<(&'a str, &'a str)> {
+        let entry = entry.split_once('=')?;
+        self.names
+            .iter()
+            .any(|name| name == entry.0)
+            .then_some(entry)
+    }
 }
 
 /// A small file that the container sees in place of the image's.

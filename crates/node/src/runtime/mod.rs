@@ -26,7 +26,8 @@ mod traffic;
 mod zygote;
 
 pub use config::{
-    Bind, ContainerConfig, Device, Limits, Namespace, ShownFile, TaskLimits, Tmpfs, Ulimit,
+    Bind, ContainerConfig, Device, Limits, Namespace, SecretFiles, ShownFile, TaskLimits, Tmpfs,
+    Ulimit,
 };
 pub use container::ShimContainer;
 pub use exec::{ExecEnd, Executed};

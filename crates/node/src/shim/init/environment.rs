@@ -36,7 +36,10 @@ pub(super) fn merge(config: &ContainerConfig, user: &User) -> Vec<String> {
     if config.terminal {
         merged.push("TERM=xterm".to_owned());
     }
+    let files = config.secret_files.as_ref();
+    let is_file = |entry: &&String| files.is_some_and(|files| files.file(entry).is_some());
     let secret = config.secret_env.iter().map(|entry| entry.expose());
+    let secret = secret.filter(|entry| !is_file(entry));
     for entry in config.env.iter().chain(secret) {
         let key = entry.split('=').next().unwrap_or_default();
         merged.retain(|earlier| earlier.split('=').next() != Some(key));

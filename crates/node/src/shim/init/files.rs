@@ -5,19 +5,33 @@
 //! behind them.
 
 use super::setup;
-use crate::runtime::ShownFile;
-use crate::runtime::StartFailure;
+use crate::runtime::{ContainerConfig, ShownFile, StartFailure};
 use rustix::fs::CWD;
 use rustix::mount::{MountFlags, OpenTreeFlags, UnmountFlags, mount, open_tree, unmount};
 use std::fs;
 use std::os::fd::OwnedFd;
 
 /// Room for what the container adds, block lists in `/etc/hosts` for example.
-const ROOM: &std::ffi::CStr = c"mode=755,size=4m,nr_inodes=64";
+const ROOM: &std::ffi::CStr = c"mode=755,size=4m,nr_inodes=1024";
+
+/// The secrets that are files.
+pub(super) fn of_secrets(config: &ContainerConfig) -> Vec<ShownFile> {
+    let Some(files) = &config.secret_files else {
+        return Vec::new();
+    };
+    let entries = config.secret_env.iter().map(|entry| entry.expose());
+    let named = entries.filter_map(|entry| files.file(entry));
+    named
+        .map(|(name, text)| ShownFile {
+            target: format!("{}/{name}", files.directory),
+            text: text.to_owned(),
+        })
+        .collect()
+}
 
 /// Makes them in a mount over `place`, an existing directory, that is gone when this returns.
 pub(super) fn take<'a>(
-    shown: &'a [ShownFile],
+    shown: Vec<&'a ShownFile>,
     place: &str,
 ) -> Result<Vec<(&'a ShownFile, OwnedFd)>, StartFailure> {
     if shown.is_empty() {
@@ -33,7 +47,7 @@ pub(super) fn take<'a>(
         let tree = open_tree(CWD, &path, flags).map_err(failed)?;
         Ok((file, tree))
     };
-    let made = shown.iter().enumerate().map(make).collect();
+    let made = shown.into_iter().enumerate().map(make).collect();
     unmount(place, UnmountFlags::DETACH).map_err(failed)?;
     made
 }

@@ -149,6 +149,7 @@ enum Wanted<'a> {
     Bind(Bind, OwnedFd),
     Volume(OwnedFd),
     File(&'a ShownFile, OwnedFd),
+    Secret(&'a ShownFile, OwnedFd),
 }
 
 pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<(), StartFailure> {
@@ -158,7 +159,8 @@ pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<()
     for (bind, tree) in host.binds.iter().filter(|(bind, _)| bind.fill) {
         fill::fill(bind, tree)?;
     }
-    let files = files::take(&config.files, "/dev")?;
+    let secrets = files::of_secrets(config);
+    let files = files::take(config.files.iter().chain(&secrets).collect(), "/dev")?;
     let volumes = volumes::take(config)?;
     let failed = |path: &'static str| move |e: Errno| setup(path)(e.into());
     mount("proc", "/proc", "proc", CLOSED, None).map_err(failed("/proc"))?;
@@ -179,8 +181,13 @@ pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<()
             .into_iter()
             .map(|(path, tree)| (path, Wanted::Volume(tree))),
     );
-    let files = files.into_iter();
-    wanted.extend(files.map(|(file, tree)| (place::clean(&file.target), Wanted::File(file, tree))));
+    wanted.extend(files.into_iter().map(|(file, tree)| {
+        let what = match secrets.contains(file) {
+            true => Wanted::Secret(file, tree),
+            false => Wanted::File(file, tree),
+        };
+        (place::clean(&file.target), what)
+    }));
     let binds = host.binds.into_iter();
     wanted.extend(binds.map(|(bind, tree)| (place::clean(&bind.target), Wanted::Bind(bind, tree))));
     wanted.sort_by_key(|(path, _)| path.components().count());
@@ -206,6 +213,7 @@ pub(super) fn mount_all(config: &ContainerConfig, host: HostMounts) -> Result<()
             Wanted::File(file, tree) => {
                 mount_part(&file.target, &tree, attributes(config.read_only_root))?;
             }
+            Wanted::Secret(file, tree) => mount_part(&file.target, &tree, attributes(true))?,
         }
     }
     Ok(())

@@ -146,6 +146,25 @@ fn the_environment_is_docker_s() {
 }
 
 #[test]
+fn a_secret_is_a_file_or_a_variable() {
+    let secret = |entry: &str| neargate_base::Secret::new(entry.to_owned());
+    let config = ContainerConfig {
+        secret_env: vec![secret("WORD=a=b\n"), secret("OF_A_FILE=c")],
+        secret_files: Some(crate::runtime::SecretFiles {
+            directory: "/run/secrets".into(),
+            names: vec!["WORD".into(), "ABSENT".into()],
+        }),
+        ..ContainerConfig::default()
+    };
+    let shown = files::of_secrets(&config);
+    let shown: Vec<_> = shown.iter().map(|f| (&*f.target, &*f.text)).collect();
+    assert_eq!(shown, [("/run/secrets/WORD", "a=b\n")]);
+    let merged = environment::merge(&config, &user(0, 0, &[], "/root"));
+    assert!(merged.contains(&"OF_A_FILE=c".to_owned()));
+    assert!(!merged.iter().any(|entry| entry.starts_with("WORD=")));
+}
+
+#[test]
 fn tmpfs_options_start_from_the_safe_ones() {
     let tmpfs = |options: &[&str]| Tmpfs {
         path: "/t".into(),

@@ -1,6 +1,6 @@
 //! From a task definition and its overrides to what the node runs.
 
-use super::{output, task_definition, volumes};
+use super::{extension, output, task_definition, volumes};
 use crate::error;
 use neargate_api_ecs as api;
 use neargate_domain::{
@@ -116,6 +116,7 @@ fn container(
     let log = c.log_configuration.as_ref();
     let capabilities = linux.and_then(|l| l.capabilities.as_ref());
     let positive = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    let labels = c.docker_labels.clone().into_iter().flatten().collect();
     ContainerSpec {
         image: ImageRef {
             name: c.image.clone().unwrap_or_default(),
@@ -186,7 +187,9 @@ fn container(
             .collect(),
         interactive: c.interactive.unwrap_or(false),
         pseudo_terminal: c.pseudo_terminal.unwrap_or(false),
-        stop_timeout_secs: positive(c.stop_timeout).unwrap_or(STOP_TIMEOUT_SECS),
+        stop_timeout_secs: extension::stop_timeout_secs(&labels)
+            .or(positive(c.stop_timeout))
+            .unwrap_or(STOP_TIMEOUT_SECS),
         start_timeout_secs: positive(c.start_timeout).unwrap_or(START_TIMEOUT_SECS),
         depends_on: c
             .depends_on
@@ -200,7 +203,7 @@ fn container(
         health_check: c.health_check.as_ref().and_then(health_check),
         restart_policy: c.restart_policy.as_ref().and_then(restart_policy),
         arn: None,
-        labels: c.docker_labels.clone().into_iter().flatten().collect(),
+        labels,
         secrets: secrets(c),
         environment_files: environment_files(c, over),
         network: network(c),

@@ -16,6 +16,7 @@ mod running;
 mod services;
 mod settings;
 mod tags;
+mod time_limit;
 mod tokens;
 mod used;
 mod volumes;

@@ -3,6 +3,7 @@
 
 use super::{health, logs, restart};
 use crate::error::client;
+use crate::plan::extension;
 use crate::reference::is_name;
 use neargate_api_ecs as api;
 use neargate_base::Arn;
@@ -56,6 +57,7 @@ pub(super) fn check(
             return Err(timeout(what, name));
         }
     }
+    extension::check(c)?;
     logs::check(c)?;
     health::check(c)?;
     restart::check(c)
