@@ -134,8 +134,8 @@ class Clients:
     and so is a connection that is refused or breaks off, but for one that was idle when it was closed,
     which RFC 9112 (section 9.3.1) has a client try again."""
 
-    def __init__(self, balancer, count=4):
-        self.balancer, self.failures, self.asked = balancer, [], 0
+    def __init__(self, balancer, count=4, path="/"):
+        self.balancer, self.path, self.failures, self.asked = balancer, path, [], 0
         self.seen = {}
         self.is_over = threading.Event()
         self.lock = threading.Lock()
@@ -157,7 +157,7 @@ class Clients:
             try:
                 if connection is None:
                     connection, used = http.client.HTTPConnection(self.balancer.host, 80, timeout=10), False
-                connection.request("GET", "/")
+                connection.request("GET", self.path)
                 answer = connection.getresponse()
                 body = answer.read().decode().strip()
                 used = True
