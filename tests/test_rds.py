@@ -1,5 +1,6 @@
 """RDS by real clients: databases that are real engines, killed, copied and restored."""
 
+import contextlib
 import json
 import os
 import signal
@@ -230,3 +231,49 @@ def test_what_rds_refuses(gate):
     wanted["MasterUserPassword"] = "long-enough"
     code, message = refused(rds.create_db_instance, **wanted, StorageEncrypted=True)
     assert code == "InvalidParameterCombination" and "StorageEncrypted" in message
+
+
+@pytest.fixture
+def small_disk(gate):
+    """All volumes are on a file system of their own, which can be filled up."""
+    volumes = gate.data / "efs"
+    volumes.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "neargate-test", volumes], check=True)
+    yield volumes
+    subprocess.run(["umount", "--lazy", volumes], check=True)
+
+
+def test_a_full_volume_refuses_and_loses_nothing(gate, small_disk, postgres_layout):
+    images.push(gate, postgres_layout, "postgres")
+    group = open_group(gate, 5432)
+    create(gate, "orders", group)
+    word = password(gate, available(gate, "orders"))["password"]
+
+    def ask(statement):
+        answers = (psql(address, word, statement) for address in addresses(gate))
+        return next((answer for answer in answers if answer is not None), None)
+
+    assert ask("CREATE TABLE lines (n int PRIMARY KEY, t text)") == "CREATE TABLE"
+    filler, written = small_disk / "filler", []
+    with open(filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * (1 << 16)):
+            pass
+    # Each is committed, or said not to be.
+    for n in range(400):
+        if ask(f"INSERT INTO lines SELECT {n}, string_agg(md5(random()::text), '') FROM generate_series(1, 3000)") != "INSERT 0 1":
+            break
+        written.append(n)
+    else:
+        raise AssertionError("it never was full")
+    # A restore onto an instance that is there is refused meanwhile, as is one of a snapshot that is not.
+    code, _ = refused(
+        gate.client("rds").restore_db_instance_from_db_snapshot, DBInstanceIdentifier="orders", DBSnapshotIdentifier="none"
+    )
+    assert code in ("DBInstanceAlreadyExists", "DBSnapshotNotFound")
+    filler.unlink()
+    count = "SELECT string_agg(n::text, ',' ORDER BY n) FROM lines"
+    wait_until(lambda: ask(count) is not None, 120, "it is back")
+    kept = [int(n) for n in ask(count).split(",") if n]
+    assert kept[: len(written)] == written
+    available(gate, "orders")
+    assert ask("INSERT INTO lines VALUES (1000, 'more')") == "INSERT 0 1"
