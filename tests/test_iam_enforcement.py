@@ -5,7 +5,7 @@ import json
 import botocore.exceptions
 import pytest
 
-from neargate import ACCOUNT, REGION, refused
+from neargate import ACCOUNT, REGION, refused, wait_until
 from test_sts import enforcing, with_session  # noqa: F401: a fixture
 
 
@@ -212,3 +212,49 @@ def test_ec2_says_why_to_those_who_may_read_it(ann):
     assert decoded["context"]["action"] == "ec2:CreateVpc"
     assert decoded["context"]["principal"]["arn"] == ann.arn
     assert refused(decode, EncodedMessage=encoded[:-8])[0] == "InvalidAuthorizationMessageException"
+
+
+def test_a_service_writes_events_where_a_resource_policy_lets_it(ann):
+    gate = ann.gate
+    logs, events, sqs = gate.client("logs"), gate.client("events"), gate.client("sqs")
+    logs.create_log_group(logGroupName="/aws/events/seen")
+    by_events = {"Principal": {"Service": "events.amazonaws.com"}, "Effect": "Allow"}
+    queue = sqs.create_queue(QueueName="unseen", Attributes={
+        "Policy": policy({**by_events, "Action": "sqs:SendMessage", "Resource": arn("sqs", "unseen")}),
+    })["QueueUrl"]
+    events.put_rule(Name="all", EventPattern=json.dumps({"source": ["shop"]}))
+    events.put_targets(Rule="all", Targets=[{
+        "Id": "logs", "Arn": arn("logs", "log-group:/aws/events/seen"), "DeadLetterConfig": {"Arn": arn("sqs", "unseen")},
+    }])
+
+    def post(detail):
+        entry = {"Source": "shop", "DetailType": "order", "Detail": json.dumps({"number": detail})}
+        assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+    post(1)
+
+    def given_up():
+        return sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"], WaitTimeSeconds=2).get("Messages")
+
+    (dead,) = wait_until(given_up, what="the event is given up")
+    assert dead["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+    write = {"Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": arn("logs", "log-group:/aws/events/*:*")}
+    logs.put_resource_policy(policyName="events", policyDocument=policy({**by_events, **write}))
+    # A second policy is heard, too, and takes nothing away.
+    other = {"Effect": "Deny", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "logs:*", "Resource": "*"}
+    logs.put_resource_policy(policyName="others", policyDocument=policy(other))
+    post(2)
+
+    def seen():
+        found = logs.filter_log_events(logGroupName="/aws/events/seen")["events"]
+        return [json.loads(one["message"])["detail"]["number"] for one in found]
+
+    assert wait_until(seen, what="an event is written") == [2]
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "logs:GetLogEvents", "Resource": "*"}
+    logs.put_resource_policy(policyName="others", policyDocument=policy(nobody))
+    ann.may(allow("logs:*"))
+    stream = logs.describe_log_streams(logGroupName="/aws/events/seen")["logStreams"][0]["logStreamName"]
+    denied(
+        ann("logs").get_log_events, "logs:GetLogEvents", "with an explicit deny in a resource-based policy",
+        logGroupName="/aws/events/seen", logStreamName=stream,
+    )

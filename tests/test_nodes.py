@@ -13,6 +13,7 @@ import images
 import tasks
 from hosts import CONTROL, Node, Wire, connected, nodes, operator, token
 from neargate import wait_until
+from session_manager_plugin import Session
 from tasks import container
 
 GROUP = "/ecs/nodes"
@@ -587,3 +588,82 @@ def test_a_reset_keeps_the_nodes(edge):
     ecs = gate.client("ecs")
     ecs.create_cluster(clusterName="edge")
     wait_until(lambda: len(ecs.list_container_instances(cluster="edge")["containerInstanceArns"]) == 2, 30)
+
+
+def run_enabled(gate, command):
+    """A task on the node that sessions may be begun with, and its target."""
+    definition(gate, "open", ["sh", "-c", command])
+    answer = gate.client("ecs").run_task(
+        cluster="edge", taskDefinition="open", launchType="EC2", enableExecuteCommand=True
+    )
+    arn = answer["tasks"][0]["taskArn"]
+    runtime_id = wait_for(gate, arn, "RUNNING")["containers"][0]["runtimeId"]
+    return arn, f"ecs:edge_{arn.split('/')[-1]}_{runtime_id}"
+
+
+def shell_in(gate, arn, command="sh"):
+    begun = gate.client("ecs").execute_command(cluster="edge", task=arn, command=command, interactive=True)
+    return Session(begun["session"]).open().shake_hands()
+
+
+def test_sessions_reach_into_containers_of_another_host(edge):
+    gate, node = edge()
+    serve = "mkdir /tmp/w; echo from afar > /tmp/w/index.html; httpd -f -p 127.0.0.1:8099 -h /tmp/w"
+    arn, target = run_enabled(gate, serve)
+    shell = shell_in(gate, arn)
+    shell.size(123, 45)
+    shell.type_text("stty size; hostname; exit 7\n")
+    shown, said = shell.to_the_end()
+    assert "45 123" in shown and said == "", (shown, said)
+    much = shell_in(gate, arn, "sh -c 'seq 1 20000'").to_the_end()[0]
+    assert much.split() == [str(n) for n in range(1, 20001)]
+    shown, said = shell_in(gate, arn, "/no/such/program").to_the_end()
+    assert "Unable to start command: Failed to start pty" in said
+
+    def forward(port):
+        begun = gate.client("ssm").start_session(
+            Target=target, DocumentName="AWS-StartPortForwardingSession", Parameters={"portNumber": [port]}
+        )
+        return Session(begun).open().shake_hands()
+
+    def listening():
+        port = forward("8099")
+        port.type_text("GET / HTTP/1.0\r\n\r\n")
+        try:
+            port.until("from afar")
+        except AssertionError:
+            return None
+        return port
+
+    wait_until(listening, what="the server answers").close()
+    assert "Connection to destination port failed" in forward("1").to_the_end()[1]
+
+
+def test_a_session_ends_with_either_of_its_hosts(edge):
+    gate, node = edge()
+    arn, _ = run_enabled(gate, "sleep 1000")
+
+    def sleeping():
+        return subprocess.run(["pgrep", "-fx", "sleep 4322"], capture_output=True).stdout
+
+    shell = shell_in(gate, arn, "sh -c 'echo here; exec sleep 4322'")
+    shell.until("here")
+    assert sleeping()
+    node.kill()
+    assert shell.to_the_end() == ("", "")
+    wait_until(lambda: not sleeping(), what="the program has ended")
+    node.start()
+    shell = wait_until(lambda: begun(gate, arn), what="the node lets somebody in again")
+    shell.until("here")
+    gate.kill()
+    wait_until(lambda: not sleeping(), what="the program has ended")
+    gate.start()
+
+
+def begun(gate, arn):
+    """A session whose program has started; `None`: the node is not connected yet."""
+    try:
+        return shell_in(gate, arn, "sh -c 'echo here; exec sleep 4322'")
+    except gate.client("ecs").exceptions.ClientError as error:
+        assert "not connected" in str(error), error
+        return None

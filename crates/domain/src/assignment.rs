@@ -61,6 +61,9 @@ pub struct Assignment {
     /// What its containers' traffic goes through (`awsvpc`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
+    /// Its containers may ask for faults of its network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fault_injection: bool,
 }
 
 /// What a task runs on.

@@ -1,14 +1,16 @@
-//! How sessions reach the containers of this host: those of its own node and of its slices.
+//! How sessions reach containers: those of this host's own node and of its slices by their shims, those of
+//! other hosts through the nodes' connections.
 
 use crate::slices::Running;
 use async_trait::async_trait;
+use neargate_control::NodeApi;
 use neargate_domain::{ContainerStatus, TaskStatus};
 use neargate_ecs::model::Task;
-use neargate_node::runtime::{ShimRuntime, TerminalError};
+use neargate_node::runtime::ShimRuntime;
 use neargate_service::session::{Containers, Place, Stream, Terminal};
 use neargate_service::{House, Scope};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The runtimes of this process.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct HostContainers {
     pub node: &'static str,
     pub runtime: Arc<ShimRuntime>,
     pub slices: Running,
+    /// Nodes of other hosts, where there may be some.
+    pub nodes: OnceLock<Arc<NodeApi>>,
 }
 
 impl HostContainers {
@@ -28,13 +32,14 @@ impl HostContainers {
         slices.get(node).map(|slice| slice.runtime.clone())
     }
 
-    fn reach(&self, node: &str) -> Result<Arc<ShimRuntime>, String> {
-        self.runtime(node).ok_or_else(|| {
-            format!(
-                "The container runs on {node}, another host than the control plane's: Neargate \
-                 does not reach into containers there yet."
-            )
-        })
+    /// From here on containers of other hosts are reached, too.
+    pub fn reach_into(&self, nodes: Arc<NodeApi>) {
+        let _ = self.nodes.set(nodes);
+    }
+
+    fn elsewhere(&self, node: &str) -> Result<&Arc<NodeApi>, String> {
+        let nodes = self.nodes.get();
+        nodes.ok_or_else(|| format!("The container runs on {node}, which is not connected."))
     }
 }
 
@@ -76,22 +81,24 @@ impl Containers for HostContainers {
     }
 
     fn is_within_reach(&self, node: &str) -> Result<(), String> {
-        self.reach(node).map(drop)
+        match self.runtime(node) {
+            Some(_) => Ok(()),
+            None => self.elsewhere(node)?.may_visit(node),
+        }
     }
 
     async fn terminal(&self, place: &Place, args: &[String]) -> Result<Terminal, String> {
-        let runtime = self.reach(&place.node)?;
+        let Some(runtime) = self.runtime(&place.node) else {
+            return self.elsewhere(&place.node)?.terminal(place, args).await;
+        };
         let opened = runtime
             .terminal(&place.task_id, &place.container, args)
             .await;
-        match opened {
-            Ok(terminal) => Ok(Terminal {
-                input: terminal.input,
-                output: terminal.output,
-            }),
-            Err(TerminalError::NotStarted(why)) => Err(format!("Failed to start pty: {why}")),
-            Err(error) => Err(error.to_string()),
-        }
+        let terminal = opened.map_err(|error| error.told())?;
+        Ok(Terminal {
+            input: terminal.input,
+            output: terminal.output,
+        })
     }
 
     async fn connect(
@@ -104,8 +111,10 @@ impl Containers for HostContainers {
             None | Some("localhost") => Ipv4Addr::LOCALHOST,
             Some(host) => address_of(host, port).await?,
         };
-        let runtime = self.reach(&place.node)?;
         let to = SocketAddrV4::new(address, port);
+        let Some(runtime) = self.runtime(&place.node) else {
+            return self.elsewhere(&place.node)?.connect(place, to).await;
+        };
         let connected = runtime.connect(&place.task_id, &place.container, to).await;
         match connected {
             Ok(stream) => Ok(Box::new(stream)),

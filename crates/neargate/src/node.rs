@@ -329,6 +329,7 @@ async fn serve(
         rng,
     });
     let machine = machine.await?;
+    remote.admit_to(machine.runtime.clone());
     machine.follow_peers(id.clone(), remote.peers());
     let edge = machine.edge.clone();
     let _zones = task::spawn("node-zones", async move {

@@ -34,7 +34,7 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -156,6 +156,7 @@ async fn serve(mut config: Config, with_demo: bool, log: String) -> Result<()> {
                 .with_context(|| format!("cannot listen for nodes on {address}"))?;
             let nodes = NodeApi::open(host.control_plane.clone(), &config.data)
                 .context("cannot serve nodes of other hosts")?;
+            host.containers.reach_into(nodes.clone());
             task::spawn("node-api", nodes.clone().serve(listener));
             host.machine.follow_peers(NODE.into(), nodes.peers());
             Some(nodes)
@@ -281,6 +282,7 @@ pub struct Host {
     slices: SliceController,
     _publisher: Publisher,
     _zones: edge::Serving,
+    containers: Arc<HostContainers>,
     balancers: Balancers,
     _instance_metadata: Serving,
     hosts: Option<HostsFile>,
@@ -375,11 +377,13 @@ impl Host {
             rng.clone(),
         );
         let slices = slices.await?;
-        control_plane.house.sessions.seat(Arc::new(HostContainers {
+        let containers = Arc::new(HostContainers {
             node: NODE,
             runtime: machine.runtime.clone(),
             slices: slices.running(),
-        }));
+            nodes: OnceLock::new(),
+        });
+        control_plane.house.sessions.seat(containers.clone());
         let publisher = Publisher::start(control_plane.clone(), machine.network.clone());
         let hosts = Some(&config.hosts_file).filter(|file| !file.as_os_str().is_empty());
         let hosts = hosts.map(|file| HostsFile::new(file.clone(), &installation));
@@ -401,6 +405,7 @@ impl Host {
             slices,
             _publisher: publisher,
             _zones: zones,
+            containers,
             balancers,
             hosts,
             control_plane,

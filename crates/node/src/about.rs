@@ -60,6 +60,7 @@ const CAPABILITIES: [&str; 41] = [
     "ecs.capability.execute-command",
     "ecs.capability.execution-role-awslogs",
     "ecs.capability.execution-role-ecr-pull",
+    "ecs.capability.fault-injection",
     "ecs.capability.firelens.fluentbit",
     "ecs.capability.firelens.fluentd",
     "ecs.capability.firelens.options.config.file",

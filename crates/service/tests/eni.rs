@@ -120,6 +120,7 @@ async fn give_back(cx: &Ctx, network: NetworkInterface) {
         pid_mode: None,
         ipc_mode: None,
         proxy: None,
+        fault_injection: false,
     };
     let tx = cx.db().tx().with(vec![], eni::release(&assignment));
     assert!(matches!(tx.commit().await.unwrap(), Committed::At(_)));

@@ -24,6 +24,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod visits;
 
 pub use authority::{Authority, AuthorityError};
 pub use tokens::{DEFAULT_TTL, MAX_TTL, StoredToken, Wanted};
@@ -48,6 +49,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use visits::{VISITORS, Visits};
 
 /// TLS must be agreed on within this time.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -73,9 +75,11 @@ const FOR_STRANGERS: Allowance = Allowance {
     connection_window: 64 << 10,
 };
 const FOR_NODES: Allowance = Allowance {
-    streams: 64,
+    // What has an end, and each visit.
+    streams: 64 + VISITORS,
     stream_window: 1 << 20,
-    connection_window: 4 << 20,
+    // A visitor who does not look holds up nobody else.
+    connection_window: (4 + VISITORS) << 20,
 };
 
 /// The control plane as nodes elsewhere reach it.
@@ -87,6 +91,7 @@ pub struct NodeApi {
     door: Door,
     connections: Connections,
     peers: watch::Sender<Vec<Peer>>,
+    visits: Visits,
     /// At the store, for what follows it.
     looking: Mutex<()>,
     /// One node at a time is greeted, until it counts as connected.
@@ -118,6 +123,7 @@ impl NodeApi {
             door: Door::default(),
             connections: Connections::default(),
             peers: watch::Sender::default(),
+            visits: Visits::default(),
             looking: Mutex::default(),
             holders: Mutex::default(),
         }))

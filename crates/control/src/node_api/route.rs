@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use neargate_blob::{BlobError, Digest};
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, JoinRequest, LogBatch, LogQuestion, MAX_LOGS_BYTES,
-    MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest, TaskQuestion,
+    MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest, TaskQuestion, VISITS,
 };
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::{NodeAbout, ProtectionQuestion, TaskReport};
@@ -44,6 +44,7 @@ async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, AwsError> {
     let path = request.uri().path().to_owned();
+    let visits = request.uri().query() == Some(VISITS);
     let (house, budget) = (&api.control_plane.house, caller.budget.as_ref());
     if (request.method(), path.as_str()) == (&Method::POST, "/v1/join") {
         let (request, _held) = read::<JoinRequest>(request, MAX_JOIN_BYTES, budget).await?;
@@ -74,7 +75,7 @@ async fn handle(
             if let Some(why) = members::register(house, &node).await? {
                 tracing::warn!(node = node.id, %why, "the node is no container instance");
             }
-            Ok(stream::open(api, node, caller.own))
+            Ok(stream::open(api, node, caller.own, visits))
         }
         (&Method::POST, "/v1/renew") => {
             let (request, _held) = read::<RenewRequest>(request, MAX_JOIN_BYTES, budget).await?;
@@ -83,6 +84,10 @@ async fn handle(
             Ok(json(&renewed))
         }
         (&Method::GET, path) if path.starts_with("/v1/blob/") => blob(api, &request).await,
+        (&Method::POST, path) if path.starts_with("/v1/visit/") => {
+            let id = path.trim_start_matches("/v1/visit/").to_owned();
+            api.visits.arrive(&node.id, &id, request.into_body())
+        }
         (&Method::POST, _) => {
             let port = api.sessions.port(&node.id).ok_or_else(|| {
                 AwsError::server("NotConnected", "The assignment stream is not open.").status(503)

@@ -9,7 +9,7 @@ use http::Response;
 use http_body_util::{BodyExt, StreamBody};
 use neargate_base::task;
 use neargate_domain::dns::ZoneChange;
-use neargate_domain::link::{Frame, Peer};
+use neargate_domain::link::{Frame, Peer, Visit};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_ecs::model::KnownNode;
 use neargate_service::door::{Body, BoxError};
@@ -32,17 +32,24 @@ type Line = Result<hyper::body::Frame<Bytes>, BoxError>;
 struct Gone;
 
 /// Open the stream. `own` is where the control plane's own node is reached.
-pub(super) fn open(api: &Arc<NodeApi>, node: KnownNode, own: IpAddr) -> Response<Body> {
+/// `visits`: the node lets visitors in.
+pub(super) fn open(
+    api: &Arc<NodeApi>,
+    node: KnownNode,
+    own: IpAddr,
+    visits: bool,
+) -> Response<Body> {
     let (lines, queue) = mpsc::channel::<Line>(QUEUE);
     let api = api.clone();
     // Connected from here on: whoever sees the answer may count on it.
     let port = NodePort::connect(api.control_plane.clone(), &node.id, node.kind);
     let port = Arc::new(port);
-    let end = api.sessions.open(&port);
+    let (ask, visitors) = mpsc::channel(QUEUE);
+    let end = api.sessions.open(&port, visits.then_some(ask));
     task::spawn("node-stream", async move {
         tracing::info!(node = node.id, "a node is connected");
         tokio::select! {
-            _ = run(&api, &port, &lines, own) => {}
+            _ = run(&api, &port, &lines, visitors, own) => {}
             () = end.cancelled() => {}
         }
         api.sessions.close(&port);
@@ -65,6 +72,7 @@ async fn run(
     api: &NodeApi,
     port: &NodePort,
     lines: &mpsc::Sender<Line>,
+    mut visitors: mpsc::Receiver<Visit>,
     own: IpAddr,
 ) -> Result<(), Gone> {
     let mut changes = port.assignments();
@@ -89,6 +97,7 @@ async fn run(
                 Some(Change::Removed(id)) => send(lines, &Frame::Removed(id)).await?,
                 None => return Ok(()),
             },
+            Some(visit) = visitors.recv() => send(lines, &Frame::Visit(visit)).await?,
             Some(change) = networks.recv() => for frame in network_frames(change) {
                 send(lines, &frame).await?;
             },

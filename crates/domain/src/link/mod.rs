@@ -13,12 +13,15 @@
 //! POST /v1/credentials  TaskQuestion  -> RoleCredentials
 //! POST /v1/secrets      TaskQuestion  -> SecretsAnswer
 //! GET  /v1/blob/<digest>?offset=N     -> bytes
+//! POST /v1/visit/<id>   Said*         -> Said*          what [`Frame::Visit`] asked for, until either ends
 //! ```
 //! A status of 4xx is final (`Refusal`), any other failure may pass.
 
 mod token;
+mod visit;
 
 pub use token::{InvalidToken, JoinToken};
+pub use visit::{Said, Unsaid, VISITS, Visit, VisitTo};
 
 use crate::dns::{Records, Zone, ZoneChange};
 use crate::vpc::VpcRange;
@@ -118,6 +121,9 @@ pub enum Frame {
     },
     /// A hosted zone that changed, or records of one.
     Zone(ZoneChange),
+    /// Somebody is to be let into a container of the node's: sent only to who asked for assignments with
+    /// [`VISITS`].
+    Visit(Visit),
     /// Nothing new; the stream lives.
     Beat,
     /// The node was removed for good: the snapshot before said that it has no tasks.

@@ -13,6 +13,10 @@ pub enum NetworkError {
     NftMissing,
     #[error("nft: {0}")]
     Nft(String),
+    #[error("tc is not installed: install it with 'apt-get install iproute2'")]
+    TcMissing,
+    #[error("tc: {0}")]
+    Tc(String),
     #[error("another neargate{} already runs on this host: stop it first, only one can own the task network", pid.map(|p| format!(" (pid {p})")).unwrap_or_default())]
     Owned { pid: Option<i32> },
     #[error(

@@ -14,6 +14,7 @@ mod batch;
 mod conntrack;
 mod dial;
 mod error;
+pub mod fault;
 mod firewall;
 mod forwarding;
 mod generation;

@@ -1,6 +1,6 @@
 //! One question and its answer, over the connection there is.
 
-use super::connection::Requests;
+use super::connection::{Question, Requests};
 use crate::upstream::UpstreamError;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
@@ -75,13 +75,24 @@ impl Caller {
         } else {
             body
         };
+        let body = Full::new(Bytes::from(body)).boxed_unsync();
+        self.send(method, path, body).await
+    }
+
+    /// Ask what may still be on its way when the answer comes.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Question,
+    ) -> Result<Response<Incoming>, UpstreamError> {
         let link = self.current.borrow().clone();
         let mut link = link.ok_or_else(|| unavailable("there is no connection"))?;
         let request = Request::builder()
             .method(method)
             .uri(format!("https://{SERVER_NAME}{path}"))
             .header(NODE_HEADER, &link.node)
-            .body(Full::new(Bytes::from(body)))
+            .body(body)
             .map_err(unavailable)?;
         let response = link.requests.send_request(request).await;
         let response = response.map_err(unavailable)?;

@@ -8,7 +8,7 @@ use super::identity::{Identity, IdentityError, Key};
 use super::{RemoteConfig, tls};
 use bytes::Bytes;
 use http::uri::Authority;
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use neargate_base::backoff::Backoff;
@@ -39,7 +39,9 @@ const RENEW: Duration = Duration::from_secs(30);
 /// A certificate that has ended is looked at again after this: the clock may have been wrong.
 const ENDED: Duration = Duration::from_secs(60);
 
-pub(super) type Requests = SendRequest<Full<Bytes>>;
+/// What is asked: a text, or what flows until either side ends.
+pub(super) type Question = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+pub(super) type Requests = SendRequest<Question>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

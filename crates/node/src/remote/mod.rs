@@ -14,10 +14,12 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod visit;
 
 pub use blobs::RemoteBlobs;
 pub use identity::{Identity, IdentityError, Key};
 pub use join::{JoinError, join};
+pub use visit::Visited;
 
 use crate::upstream::{AssignmentChange, ImageSource, Upstream, UpstreamError};
 use async_trait::async_trait;
@@ -37,7 +39,7 @@ use neargate_domain::{
 };
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +78,7 @@ pub struct Remote {
     peers: watch::Sender<Vec<Peer>>,
     networks: mpsc::Sender<NetworkChange>,
     zones: mpsc::Sender<ZoneChange>,
+    visited: Arc<OnceLock<Arc<dyn Visited>>>,
     dismissed: CancellationToken,
     _connection: AbortOnDropHandle<()>,
 }
@@ -103,6 +106,7 @@ impl Remote {
             peers: watch::Sender::default(),
             networks,
             zones,
+            visited: Arc::default(),
             dismissed,
             _connection: AbortOnDropHandle::new(keeping),
         });
@@ -112,6 +116,11 @@ impl Remote {
     /// The registry's blobs, through the same connection.
     pub fn blobs(&self) -> Arc<RemoteBlobs> {
         Arc::new(RemoteBlobs::new(self.caller.clone()))
+    }
+
+    /// Where visitors are let in from here on; the first stays.
+    pub fn admit_to(&self, visited: Arc<dyn Visited>) {
+        let _ = self.visited.set(visited);
     }
 
     /// The other nodes of the task network, as the control plane said last.
@@ -137,6 +146,7 @@ impl Upstream for Remote {
             peers: self.peers.clone(),
             networks: self.networks.clone(),
             zones: self.zones.clone(),
+            visited: self.visited.clone(),
             dismissed: self.dismissed.clone(),
         };
         task::spawn("assignment-stream", stream.follow());

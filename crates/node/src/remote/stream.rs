@@ -2,6 +2,7 @@
 //! without an end.
 
 use super::call::Caller;
+use super::visit::{self, Visited};
 use crate::upstream::{AssignmentChange, UpstreamError};
 use bytes::BytesMut;
 use http::Method;
@@ -10,11 +11,11 @@ use hyper::body::Incoming;
 use neargate_base::Rng;
 use neargate_base::backoff::Backoff;
 use neargate_domain::dns::ZoneChange;
-use neargate_domain::link::{Frame, MAX_MESSAGE_BYTES, Peer};
+use neargate_domain::link::{Frame, MAX_MESSAGE_BYTES, Peer, VISITS};
 use neargate_domain::vpc_network::NetworkChange;
 use neargate_domain::{Assignment, NodeAbout};
 use std::mem::take;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ pub(super) struct Stream {
     pub(super) peers: watch::Sender<Vec<Peer>>,
     pub(super) networks: mpsc::Sender<NetworkChange>,
     pub(super) zones: mpsc::Sender<ZoneChange>,
+    pub(super) visited: Arc<OnceLock<Arc<dyn Visited>>>,
     pub(super) dismissed: CancellationToken,
 }
 
@@ -74,9 +76,8 @@ impl Stream {
     }
 
     async fn once(&self, backoff: &mut Backoff) -> Ended {
-        let opened = self
-            .caller
-            .open(Method::POST, "/v1/assignments", &self.about);
+        let path = format!("/v1/assignments?{VISITS}");
+        let opened = self.caller.open(Method::POST, &path, &self.about);
         let opened = match tokio::time::timeout(OPEN, opened).await {
             Ok(Ok(response)) => response,
             Ok(Err(UpstreamError::Unavailable(why) | UpstreamError::Refused(why))) => {
@@ -157,6 +158,10 @@ impl Stream {
                 }
                 Frame::Zone(change) => {
                     let _ = self.zones.send(change).await;
+                    continue;
+                }
+                Frame::Visit(visit) => {
+                    visit::admit(self.caller.clone(), self.visited.get().cloned(), visit);
                     continue;
                 }
                 Frame::Beat => continue,

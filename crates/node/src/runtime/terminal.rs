@@ -51,6 +51,16 @@ pub enum TerminalError {
     Refused(String),
 }
 
+impl TerminalError {
+    /// As the program's user is told.
+    pub fn told(&self) -> String {
+        match self {
+            TerminalError::NotStarted(why) => format!("Failed to start pty: {why}"),
+            error => error.to_string(),
+        }
+    }
+}
+
 impl ShimRuntime {
     /// Runs a program as root on a terminal in a container of a task, confined as the container's
     /// own programs. It is killed when the answer's channels are dropped.

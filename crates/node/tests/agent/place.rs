@@ -417,6 +417,7 @@ pub fn task(number: u8, containers: Vec<ContainerSpec>) -> Assignment {
         pid_mode: None,
         ipc_mode: None,
         proxy: None,
+        fault_injection: false,
     }
 }
 

@@ -254,9 +254,16 @@ impl<'a> Authority<'a> {
         let (mut document, mut has_policy) = (None, false);
         if let Some(by) = by {
             let name = self.name_of(prefix, &named, by.by_name);
-            let text = ask::texts(ask::ask(cx, &scope, prefix, by, &name).await).pop();
-            has_policy = text.is_some();
-            document = text.and_then(|text| Document::parse_as(Use::Resource, &text).ok());
+            let texts = ask::texts(ask::ask(cx, &scope, prefix, by, &name).await);
+            has_policy = !texts.is_empty();
+            // A log group has as many as its account has made; each is one more voice.
+            let all = texts
+                .iter()
+                .flat_map(|text| Document::parse_as(Use::Resource, text));
+            document = all.reduce(|mut one, other| {
+                one.statements.extend(other.statements);
+                one
+            });
         }
         let mut context = context.clone();
         let all = self.identity.iter().chain(self.session.iter().flatten());

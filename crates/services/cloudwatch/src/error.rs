@@ -59,6 +59,11 @@ pub fn alarm_not_found() -> AwsError {
     AwsError::client("ResourceNotFound", "").status(404)
 }
 
+pub fn mute_rule_not_found(name: &str) -> AwsError {
+    let message = format!("Alarm mute rule {name} does not exist");
+    AwsError::client("ResourceNotFoundException", message).status(404)
+}
+
 pub fn dashboards_not_found(names: &[String]) -> AwsError {
     let message = match names {
         [one] => format!("Dashboard {one} does not exist"),

@@ -18,6 +18,7 @@ mod series;
 mod statistic;
 #[cfg(test)]
 mod tests;
+mod widget;
 
 pub use engine::{Engine, EngineError};
 
@@ -75,7 +76,7 @@ impl Component for CloudWatch {
 
 /// Which operations are served, and how completely.
 fn table(cloudwatch: Arc<CloudWatch>) -> OperationTable<CloudWatch> {
-    use api::{alarms, dashboards, data, history, list, put, statistics, tags};
+    use api::{alarms, dashboards, data, history, list, mute_rules, put, statistics, tags, widget};
     OperationTable::new(&SERVICE, cloudwatch)
         .wording(error::invalid)
         .partly(ops::PutMetricData, put::put_metric_data, "entities are accepted and not kept")
@@ -86,6 +87,7 @@ fn table(cloudwatch: Arc<CloudWatch>) -> OperationTable<CloudWatch> {
             "no Metrics Insights queries, no anomaly detection, no linked accounts: they are refused; \
              LabelOptions has no effect",
         )
+        .partly(ops::GetMetricWidgetImage, widget::get_metric_widget_image, OF_PICTURES)
         .partly(ops::ListMetrics, list::list_metrics, "no linked accounts")
         .on(ops::PutDashboard, dashboards::put_dashboard)
         .on(ops::GetDashboard, dashboards::get_dashboard)
@@ -100,14 +102,20 @@ fn table(cloudwatch: Arc<CloudWatch>) -> OperationTable<CloudWatch> {
         .on(ops::EnableAlarmActions, alarms::enable_alarm_actions)
         .on(ops::DisableAlarmActions, alarms::disable_alarm_actions)
         .on(ops::DeleteAlarms, alarms::delete_alarms)
+        .on(ops::PutAlarmMuteRule, mute_rules::put_alarm_mute_rule)
+        .on(ops::GetAlarmMuteRule, mute_rules::get_alarm_mute_rule)
+        .on(ops::ListAlarmMuteRules, mute_rules::list_alarm_mute_rules)
+        .on(ops::DeleteAlarmMuteRule, mute_rules::delete_alarm_mute_rule)
         .partly(ops::TagResource, tags::tag_resource, OF_TAGS)
         .partly(ops::UntagResource, tags::untag_resource, OF_TAGS)
         .partly(ops::ListTagsForResource, tags::list_tags_for_resource, OF_TAGS)
 }
 
+const OF_PICTURES: &str = "lines over time, stacked or not, with a left axis and horizontal lines; other views, right \
+    axes, alarms, bands, vertical lines and image/png answers are refused; fonts and distances are not AWS's";
 const OF_ALARMS: &str = "no anomaly detection, no PromQL, no evaluation windows and warm-up periods: they are \
     refused; of actions, SNS, Auto Scaling and stopping, terminating and rebooting EC2 instances are carried \
     out, others fail as the alarm's history says";
 const OF_COMPOSITE: &str = "rules of ALARM, OK, INSUFFICIENT_DATA, AND, OR, NOT, TRUE and FALSE; of actions, SNS \
     is carried out, others fail as the alarm's history says";
-const OF_TAGS: &str = "alarms and dashboards";
+const OF_TAGS: &str = "alarms, alarm mute rules and dashboards";

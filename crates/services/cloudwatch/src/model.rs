@@ -1,5 +1,9 @@
 //! What CloudWatch stores.
 
+mod mute;
+
+pub use mute::{MuteRule, Muted};
+
 use neargate_base::Timestamp;
 use neargate_domain::alarm::AlarmState;
 use neargate_service::Resource;
@@ -35,6 +39,9 @@ pub struct Alarm {
     pub configured_at: Timestamp,
     pub watches: Watches,
     pub state: State,
+    /// Its actions wait for the end of a mute rule's window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted: Option<Muted>,
 }
 
 impl Resource for Alarm {

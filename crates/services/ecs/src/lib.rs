@@ -173,15 +173,11 @@ fn table(ecs: Arc<Ecs>) -> OperationTable<Ecs> {
              FSx and S3 Files volumes, volume drivers but local, inference accelerators \
              and GPUs: such tasks are refused; awslogs takes no secret \
              options and no endpoint but AWS's own, syslog no TLS, splunk no splunk-capath or \
-             index acknowledgment, and a driver's names are resolved by the host; no faults \
-             are injected",
+             index acknowledgment, and a driver's names are resolved by the host; \
+             faults are injected in awsvpc mode alone, and latency where the host has netem",
         )
         .on(ops::StopTask, tasks::stop_task)
-        .partly(
-            ops::ExecuteCommand,
-            execute_command::execute_command,
-            "containers on other hosts than the control plane's are not reached yet",
-        )
+        .on(ops::ExecuteCommand, execute_command::execute_command)
         .partly(
             ops::CreateService,
             services::create_service,

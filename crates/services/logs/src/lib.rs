@@ -162,7 +162,7 @@ fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
         .partly(
             ops::PutResourcePolicy,
             policies::put_resource_policy,
-            "policies are kept, and asked by nobody yet",
+            "those of a single log group are kept and asked by nobody",
         )
         .on(
             ops::DescribeResourcePolicies,
@@ -210,9 +210,9 @@ fn table(logs: Arc<Logs>) -> OperationTable<Logs> {
         .partly(
             ops::StartQuery,
             insights::start_query,
-            "Logs Insights QL without SOURCE, pattern, diff, anomaly, unmask, lookup, join, subqueries \
-             and filterIndex, which are refused, as OpenSearch's languages are; fields are found in \
-             JSON only; a query that gathers more than 128 MiB fails; two queries run at a time",
+            "Logs Insights QL without SOURCE, diff, anomaly, unmask, lookup, join, subqueries \
+             and filterIndex, which are refused, as OpenSearch's languages are; patterns are found in \
+             a way of Neargate's own; fields are found in JSON only; a query that gathers more than 128 MiB fails; two queries run at a time",
         )
         .partly(
             ops::GetQueryResults,

@@ -1,7 +1,7 @@
 //! `$ECS_AGENT_URI`: what a container may ask to be done with its own task. The answers are the ECS
 //! agent's (<https://github.com/aws/amazon-ecs-agent/tree/master/ecs-agent/tmds/handlers/taskprotection>).
 
-use super::{Caller, TaskEndpoint};
+use super::{Caller, TaskEndpoint, fault};
 use crate::upstream::UpstreamError;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -32,11 +32,16 @@ pub(super) async fn answer(
 ) -> (StatusCode, Value) {
     match rest {
         ["task-protection", "v1", "state"] => protection(endpoint, caller, id, request).await,
-        ["fault", "v1", _, "start" | "stop" | "status"] => {
-            fault(endpoint, caller, id, request.method()).await
+        ["fault", "v1", of, act] => {
+            let answered = fault::answer(endpoint, caller, id, (*of, *act), request).await;
+            answered.unwrap_or_else(unknown)
         }
-        _ => (StatusCode::NOT_FOUND, "404 page not found".into()),
+        _ => unknown(),
     }
+}
+
+fn unknown() -> (StatusCode, Value) {
+    (StatusCode::NOT_FOUND, "404 page not found".into())
 }
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html>
@@ -131,29 +136,4 @@ fn refused(status: u16, arn: &str, code: &str, message: &str) -> (StatusCode, Va
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, json!({ "error": error }))
-}
-
-/// Faults are not injected: definitions with `enableFaultInjection` are refused, and a task of another
-/// is told that it has not asked for them
-/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fault-injection.html>).
-async fn fault(
-    endpoint: &TaskEndpoint,
-    caller: &Caller,
-    id: &str,
-    method: &Method,
-) -> (StatusCode, Value) {
-    if method != Method::POST {
-        return (StatusCode::METHOD_NOT_ALLOWED, Value::Null);
-    }
-    match endpoint.find(id, caller).await {
-        Some(found) => {
-            let arn = &found.seen.state.assignment.task_arn;
-            let text = format!("enableFaultInjection is not enabled for task: {arn}");
-            (StatusCode::BAD_REQUEST, json!({ "Error": text }))
-        }
-        None => {
-            let text = format!("unable to lookup container: {id}");
-            (StatusCode::NOT_FOUND, json!({ "Error": text }))
-        }
-    }
 }

@@ -145,8 +145,7 @@ pub fn task(state: &TaskState, version: Version, besides: &Besides) -> Value {
     if version == Version::V4 {
         fields.set("LaunchType", task.launch_type.as_str());
         fields.maybe("ServiceName", task.service_name.clone());
-        // Definitions that ask for it are refused.
-        fields.set("FaultInjectionEnabled", false);
+        fields.set("FaultInjectionEnabled", task.fault_injection);
         if is_fargate {
             of_fargate(besides, &mut fields);
         }

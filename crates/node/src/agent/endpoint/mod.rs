@@ -9,6 +9,7 @@
 
 mod agent_api;
 mod credentials;
+mod fault;
 mod introspection;
 mod metadata;
 mod serve;
@@ -75,6 +76,8 @@ pub struct TaskEndpoint {
     residents: RwLock<HashMap<String, Resident>>,
     credentials: Arc<Credentials>,
     samples: stats::Samples,
+    /// Held while a fault is looked at and changed.
+    faults: tokio::sync::Mutex<()>,
     places: serve::Places,
 }
 
@@ -110,6 +113,7 @@ impl TaskEndpoint {
             residents: RwLock::default(),
             credentials,
             samples: stats::Samples::default(),
+            faults: tokio::sync::Mutex::default(),
             places: serve::Places::default(),
         }))
     }

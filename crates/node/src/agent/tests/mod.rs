@@ -135,6 +135,7 @@ pub fn assignment(containers: Vec<ContainerSpec>) -> Assignment {
         pid_mode: None,
         ipc_mode: None,
         proxy: None,
+        fault_injection: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the state of an alarm changes: state, reading, history and actions to do in one transaction.
 
-use super::{arn, event, name_of};
+use super::{arn, event, mute, name_of};
 use crate::model::{Alarm, Held, HeldBy, HistoryItem, PendingAction, State, Watches};
 use neargate_base::Timestamp;
 use neargate_domain::alarm::{AlarmReading, AlarmState};
@@ -44,6 +44,7 @@ pub async fn change(
     };
     let mut tx = house.db.tx();
     if changes {
+        let muted_by = mute::muted_by(house, scope, &alarm.name).await?;
         let data = json!({
             "version": "1.0",
             "oldState": told(&before),
@@ -59,7 +60,8 @@ pub async fn change(
         tx = if holds(&mut alarm, before.value, now) {
             tx
         } else {
-            todo(tx, house, scope, &alarm, before.value, next.seen)
+            let last = (before.value, next.seen);
+            mute::act(tx, house, scope, &mut alarm, last, muted_by.as_deref())
         };
     }
     tx = reading(tx, scope, &alarm, next.seen, now);
@@ -106,7 +108,7 @@ pub fn reading(tx: Tx, scope: &Scope, alarm: &Alarm, seen: Option<f64>, now: Tim
         evaluated_at: now,
         value: seen,
         threshold: alarm.metric().map(|watch| watch.threshold),
-        actions_enabled: alarm.actions_enabled,
+        actions_enabled: alarm.actions_enabled && alarm.muted.is_none(),
         actions: alarm.actions(alarm.state.value).to_vec(),
     };
     tx.put(

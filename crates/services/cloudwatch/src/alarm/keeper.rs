@@ -1,9 +1,9 @@
 //! Looks at alarms: metric alarms when they are due, composite alarms when another has changed.
 
-use super::change::{Next, Release, again, change, is_scaling, reading, release, suppressor, todo};
+use super::change::{Next, Release, again, change, is_scaling, reading, release, suppressor};
 use super::index::Index;
 use super::rule::Rule;
-use super::{arn, watch, wording};
+use super::{arn, mute, watch, wording};
 use crate::engine::Engine;
 use crate::model::{Alarm, Watches};
 use neargate_base::Timestamp;
@@ -45,6 +45,7 @@ impl Keeper {
                 () = self.index.changed.notified() => {}
             }
             self.composites().await;
+            self.unmute().await;
         }
     }
 
@@ -113,8 +114,20 @@ impl Keeper {
         }
         let seen = evaluated.value;
         let tx = self.house.db.tx().unchanged(stored);
-        let tx = reading(tx, scope, stored, seen, self.house.now());
-        let tx = again(tx, &self.house, scope, stored, seen);
+        let now = self.house.now();
+        let tx = match mute::muted_by(&self.house, scope, &stored.name).await? {
+            None => {
+                let tx = reading(tx, scope, stored, seen, now);
+                again(tx, &self.house, scope, stored, seen)
+            }
+            Some(_) => {
+                let muted = Alarm {
+                    actions_enabled: false,
+                    ..stored.value.clone()
+                };
+                reading(tx, scope, &muted, seen, now)
+            }
+        };
         let _: Committed = tx.commit().await?;
         Ok(())
     }
@@ -176,11 +189,18 @@ impl Keeper {
         match released {
             Release::Hold(held) => watch.held = Some(held),
             Release::Act => {
-                let from = watch
-                    .held
-                    .take()
-                    .map_or(alarm.state.value, |held| held.from);
-                tx = todo(tx, &self.house, scope, &alarm, from, None);
+                let held = watch.held.take();
+                let from = held.map_or(alarm.state.value, |held| held.from);
+                let muted_by = mute::muted_by(&self.house, scope, &alarm.name).await?;
+                let last = (from, None);
+                tx = mute::act(
+                    tx,
+                    &self.house,
+                    scope,
+                    &mut alarm,
+                    last,
+                    muted_by.as_deref(),
+                );
             }
         }
         let _: Committed = tx.update(stored, &alarm).commit().await?;

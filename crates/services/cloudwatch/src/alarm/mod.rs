@@ -12,6 +12,7 @@ pub mod index;
 pub mod judge;
 pub mod keeper;
 pub mod message;
+pub mod mute;
 pub mod rule;
 pub mod watch;
 pub mod wording;

@@ -71,7 +71,7 @@ pub async fn get_metric_data(
 }
 
 /// What a request may make us compute.
-fn bounded(queries: &[Query], window: Window) -> Result<(), AwsError> {
+pub(super) fn bounded(queries: &[Query], window: Window) -> Result<(), AwsError> {
     const PERIODS: i64 = 100_800;
     let shortest = queries.iter().filter_map(Query::period).min().unwrap_or(60);
     if (window.end - window.start) / shortest.max(1) > PERIODS {
@@ -83,7 +83,10 @@ fn bounded(queries: &[Query], window: Window) -> Result<(), AwsError> {
 }
 
 /// One result for each time series that is to be returned.
-fn results(run: &mut Run<'_>, queries: &[Query]) -> Result<Vec<(String, TimeSeries)>, AwsError> {
+pub(super) fn results(
+    run: &mut Run<'_>,
+    queries: &[Query],
+) -> Result<Vec<(String, TimeSeries)>, AwsError> {
     let mut all = Vec::new();
     for (at, query) in queries.iter().enumerate().filter(|(_, q)| q.return_data) {
         let (found, array) = run

@@ -1,6 +1,6 @@
-//! Tags of alarms and dashboards.
+//! Tags of alarms, their mute rules, and dashboards.
 
-use crate::model::{Alarm, Dashboard};
+use crate::model::{Alarm, Dashboard, MuteRule};
 use crate::{CloudWatch, error};
 use neargate_api_cloudwatch as api;
 use neargate_base::Arn;
@@ -16,6 +16,7 @@ pub fn parse(given: Vec<api::Tag>) -> Result<tags::Tags, AwsError> {
 /// What an ARN names.
 enum Tagged {
     Alarm(String),
+    MuteRule(String),
     Dashboard(String),
 }
 
@@ -28,6 +29,9 @@ fn tagged(cx: &Ctx, arn: &str) -> Result<Tagged, AwsError> {
     if let Some(name) = parsed.resource.strip_prefix("alarm:") {
         let key = db::key::<Alarm>(&cx.scope, &alarm::id(name));
         return Ok(Tagged::Alarm(key));
+    }
+    if let Some(name) = parsed.resource.strip_prefix("alarm-mute-rule:") {
+        return Ok(Tagged::MuteRule(super::mute_rules::key(&cx.scope, name)));
     }
     match parsed.resource.strip_prefix("dashboard/") {
         Some(name) => Ok(Tagged::Dashboard(db::key::<Dashboard>(&cx.scope, name))),
@@ -47,6 +51,13 @@ async fn change(
                 Ok(true)
             });
             alarm.await?.is_some()
+        }
+        Tagged::MuteRule(key) => {
+            let rule = cx.db().modify::<MuteRule, _>(&key, |rule| {
+                change(&mut rule.tags).map_err(error::invalid_tags)?;
+                Ok(true)
+            });
+            rule.await?.is_some()
         }
         Tagged::Dashboard(key) => {
             let dashboard = cx.db().modify::<Dashboard, _>(&key, |dashboard| {
@@ -89,6 +100,10 @@ pub async fn list_tags_for_resource(
 ) -> Result<api::ListTagsForResourceOutput, AwsError> {
     let found = match tagged(&cx, &input.resource_arn)? {
         Tagged::Alarm(key) => cx.db().get_key::<Alarm>(&key).await?.map(|a| a.value.tags),
+        Tagged::MuteRule(key) => {
+            let rule = cx.db().get_key::<MuteRule>(&key).await?;
+            rule.map(|rule| rule.value.tags)
+        }
         Tagged::Dashboard(key) => cx
             .db()
             .get_key::<Dashboard>(&key)

@@ -13,9 +13,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alarms";
+pub(super) const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alarms";
 
-fn alarm(name: &str) -> api::PutMetricAlarmInput {
+pub(super) fn alarm(name: &str) -> api::PutMetricAlarmInput {
     api::PutMetricAlarmInput {
         alarm_name: name.into(),
         namespace: Some("shop".into()),
@@ -31,14 +31,14 @@ fn alarm(name: &str) -> api::PutMetricAlarmInput {
 }
 
 /// A CloudWatch whose keeper is run by hand.
-struct Kept {
-    watch: Watch,
-    keeper: Keeper,
+pub(super) struct Kept {
+    pub(super) watch: Watch,
+    pub(super) keeper: Keeper,
     looked: HashMap<String, i64>,
 }
 
 impl Kept {
-    fn new() -> Kept {
+    pub(super) fn new() -> Kept {
         let watch = Watch::new();
         let house = watch.lab.house.clone();
         let index = watch.cloudwatch.index.clone();
@@ -57,11 +57,11 @@ impl Kept {
         }
     }
 
-    async fn put_alarm(&self, input: api::PutMetricAlarmInput) -> Result<(), AwsError> {
+    pub(super) async fn put_alarm(&self, input: api::PutMetricAlarmInput) -> Result<(), AwsError> {
         self.watch.ask(ops::PutMetricAlarm, input).await.map(drop)
     }
 
-    async fn put_composite(&self, name: &str, rule: &str) -> Result<(), AwsError> {
+    pub(super) async fn put_composite(&self, name: &str, rule: &str) -> Result<(), AwsError> {
         let input = api::PutCompositeAlarmInput {
             alarm_name: name.into(),
             alarm_rule: rule.into(),
@@ -101,7 +101,7 @@ impl Kept {
     }
 
     /// Waits until the index has what the store has.
-    async fn caught_up(&self) {
+    pub(super) async fn caught_up(&self) {
         let prefix = format!("{}/", crate::model::Alarm::KIND);
         loop {
             let stored = self
@@ -145,7 +145,7 @@ impl Kept {
         found.composite_alarms.unwrap().remove(0)
     }
 
-    async fn pending(&self) -> Vec<(String, AlarmState, AlarmState)> {
+    pub(super) async fn pending(&self) -> Vec<(String, AlarmState, AlarmState)> {
         let db = &self.watch.lab.house.db;
         let all = db
             .list::<PendingAction>(&self.watch.lab.scope)
@@ -155,7 +155,7 @@ impl Kept {
         all.iter().map(|p| one(p)).collect()
     }
 
-    async fn reading(&self, name: &str) -> Option<AlarmReading> {
+    pub(super) async fn reading(&self, name: &str) -> Option<AlarmReading> {
         let db = &self.watch.lab.house.db;
         db.get::<AlarmReading>(&self.watch.lab.scope, name)
             .await

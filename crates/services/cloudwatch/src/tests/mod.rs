@@ -2,6 +2,7 @@
 
 mod alarms;
 mod metrics;
+mod mutes;
 mod stored;
 
 use crate::{CloudWatch, Engine};

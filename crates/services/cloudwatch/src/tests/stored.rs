@@ -1,6 +1,6 @@
 //! Stored forms are pinned.
 
-use crate::model::{Alarm, Dashboard, HistoryItem, PendingAction};
+use crate::model::{Alarm, Dashboard, HistoryItem, MuteRule, PendingAction};
 use neargate_service::golden::check;
 
 #[test]
@@ -9,5 +9,6 @@ fn stored_forms() {
     check::<Alarm>(dir);
     check::<Dashboard>(dir);
     check::<HistoryItem>(dir);
+    check::<MuteRule>(dir);
     check::<PendingAction>(dir);
 }

@@ -287,6 +287,7 @@ pub(super) fn task() -> Task {
         pid_mode: None,
         ipc_mode: None,
         proxy: None,
+        fault_injection: false,
     };
     let spec = TaskSpec {
         arn: "arn".into(),

@@ -125,6 +125,7 @@ pub(super) fn task(
                 .proxy_configuration
                 .as_ref()
                 .map(assignment::proxy),
+            fault_injection: definition.enable_fault_injection == Some(true),
         },
         container_instance: placed.container_instance,
         arn,

@@ -9,6 +9,7 @@ mod functions;
 mod lexer;
 mod moment;
 mod parser;
+mod pattern;
 pub mod queries;
 mod record;
 mod run;

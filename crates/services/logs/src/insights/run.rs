@@ -6,9 +6,10 @@
 //! gathered is bounded in bytes; a query that needs more fails.
 
 use super::evaluate::{evaluate, extract};
+use super::pattern::{self, Patterns};
 use super::record::{Event, Record};
 use super::stats::Groups;
-use super::syntax::{Command, Name, SortKey, Stats};
+use super::syntax::{Command, Expr, Name, SortKey, Stats};
 use super::value::Value;
 use crate::engine::Position;
 use serde_json::Value as Json;
@@ -51,6 +52,7 @@ pub struct Plan {
 #[derive(Debug)]
 enum Gather {
     Stats(Stats),
+    Pattern(Expr),
     Rows {
         order: Arc<[SortKey]>,
         dedup: Vec<Name>,
@@ -68,15 +70,20 @@ impl Plan {
         let streams = |c: &Command| {
             !matches!(
                 c,
-                Command::Stats(_) | Command::Sort(_) | Command::Limit { .. } | Command::Dedup(_)
+                Command::Stats(_)
+                    | Command::Pattern(_)
+                    | Command::Sort(_)
+                    | Command::Limit { .. }
+                    | Command::Dedup(_)
             )
         };
         let first = commands.iter().position(|c| !streams(c));
         let mut stream = commands;
         let mut rest = stream.split_off(first.unwrap_or(stream.len()));
         let gather = match rest.first() {
-            Some(Command::Stats(_)) => match rest.remove(0) {
+            Some(Command::Stats(_) | Command::Pattern(_)) => match rest.remove(0) {
                 Command::Stats(stats) => Gather::Stats(stats),
+                Command::Pattern(of) => Gather::Pattern(of),
                 _ => unreachable!("it was looked at"),
             },
             _ => rows(&mut rest, limit),
@@ -163,6 +170,10 @@ fn columns(commands: &[Command]) -> (Vec<Name>, bool) {
                 let names = stats.by.iter().chain(&stats.columns);
                 names.for_each(|named| add(&mut shown, &named.name));
             }
+            Command::Pattern(_) => {
+                (chosen, of_events) = (true, false);
+                shown = pattern::COLUMNS.iter().map(|name| (*name).into()).collect();
+            }
             Command::Display(names) => displayed = Some(names.clone()),
             Command::Filter(_) | Command::Sort(_) | Command::Limit { .. } | Command::Dedup(_) => {}
         }
@@ -190,6 +201,7 @@ pub struct Run {
 #[derive(Debug)]
 enum Gathered {
     Stats(Groups),
+    Patterns(Patterns),
     /// The last one first.
     Best(BinaryHeap<Ranked>),
     /// The best of each combination of values, and those that lack one.
@@ -200,6 +212,7 @@ impl Run {
     pub fn new(plan: Arc<Plan>) -> Run {
         let gathered = match &plan.gather {
             Gather::Stats(_) => Gathered::Stats(Groups::default()),
+            Gather::Pattern(_) => Gathered::Patterns(Patterns::default()),
             Gather::Rows { dedup, .. } if dedup.is_empty() => Gathered::Best(BinaryHeap::new()),
             Gather::Rows { .. } => Gathered::Distinct(HashMap::new(), Vec::new()),
         };
@@ -245,6 +258,10 @@ impl Run {
                 groups.add(stats, &record);
                 self.bytes = groups.bytes;
             }
+            (Gathered::Patterns(patterns), Gather::Pattern(of)) => {
+                patterns.add(&evaluate(of, &record, &[]));
+                self.bytes = patterns.bytes;
+            }
             (Gathered::Best(best), Gather::Rows { order, most, .. }) => {
                 let rank = Rank::of(order, &record, at);
                 let full = most.is_some_and(|most| best.len() >= most);
@@ -289,6 +306,7 @@ impl Run {
         let plan = self.plan;
         let mut records = match (self.gathered, &plan.gather) {
             (Gathered::Stats(groups), Gather::Stats(stats)) => groups.rows(stats),
+            (Gathered::Patterns(patterns), _) => patterns.rows(),
             (Gathered::Best(best), _) => ranked(best.into_vec()),
             (Gathered::Distinct(best, mut others), Gather::Rows { most, .. }) => {
                 others.extend(best.into_values());
@@ -353,6 +371,7 @@ fn flow<'e>(
             }
             Command::Display(_)
             | Command::Stats(_)
+            | Command::Pattern(_)
             | Command::Sort(_)
             | Command::Limit { .. }
             | Command::Dedup(_) => {}
@@ -400,6 +419,13 @@ fn apply(
                 groups.add(stats, record);
             }
             records = groups.rows(stats);
+        }
+        Command::Pattern(of) => {
+            let mut patterns = Patterns::default();
+            for record in &records {
+                patterns.add(&evaluate(of, record, &[]));
+            }
+            records = patterns.rows();
         }
         Command::Display(_) => {}
         Command::Filter(_) | Command::Fields(_) | Command::Parse(_) | Command::Unnest { .. } => {

@@ -2,6 +2,7 @@
 
 use super::functions::Function;
 use super::moment::Period;
+use super::pattern;
 use super::value::Value;
 use regex::Regex;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub enum Command {
         any: bool,
     },
     Dedup(Vec<Name>),
+    /// What recurs in a text.
+    Pattern(Expr),
     Unnest {
         list: Name,
         into: Name,
@@ -35,7 +38,7 @@ impl Command {
         match self {
             Command::Fields(list) => list.iter().for_each(|named| named.expr.fields(read)),
             Command::Display(names) | Command::Dedup(names) => names.iter().for_each(read),
-            Command::Filter(expr) => expr.fields(read),
+            Command::Filter(expr) | Command::Pattern(expr) => expr.fields(read),
             Command::Parse(parse) => parse.source.fields(read),
             Command::Stats(stats) => {
                 let of = stats.aggregates.iter().filter_map(|a| a.of.as_ref());
@@ -58,6 +61,9 @@ impl Command {
                 all.for_each(|named| make(&named.name));
             }
             Command::Unnest { into, .. } => make(into),
+            Command::Pattern(_) => pattern::COLUMNS
+                .iter()
+                .for_each(|name| make(&(*name).into())),
             Command::Display(_)
             | Command::Filter(_)
             | Command::Sort(_)

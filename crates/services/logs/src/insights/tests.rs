@@ -278,8 +278,8 @@ fn what_is_no_query() {
     assert_eq!(refused("filter (a = 1"), unexpected("<EOF>", 13, 13));
     assert_eq!(refused("limit x"), unexpected("x", 6, 7));
     assert_eq!(refused("dedup a | sort b"), unexpected("sort", 10, 14));
-    let message = "Neargate does not support the command pattern yet".to_owned();
-    assert_eq!(refused("fields a | pattern @message"), (message, 11, 18));
+    let message = "Neargate does not support the command diff yet".to_owned();
+    assert_eq!(refused("fields a | diff @message"), (message, 11, 15));
     for query in [
         "limit 0",
         "limit 100001",
@@ -350,4 +350,33 @@ proptest::proptest! {
             let _ = run.finish();
         }
     }
+}
+
+#[test]
+fn patterns_are_counted_and_worked_on() {
+    let messages = [
+        "ERROR disk 1 is full",
+        "INFO user anna came",
+        "ERROR disk 2 is full",
+        "INFO user bert came",
+        "ERROR disk 37 is full",
+    ];
+    assert_eq!(
+        shown("pattern @message", &messages),
+        [
+            "@pattern=ERROR disk <Number-1> is full @ratio=0.6 @sampleCount=3 @severityLabel=ERROR",
+            "@pattern=INFO user <Token-1> came @ratio=0.4 @sampleCount=2 @severityLabel=INFO",
+        ]
+    );
+    let query = "filter @message like /disk/ | parse @message 'ERROR *' as what | pattern what \
+                 | filter @sampleCount > 1 | sort @ratio | limit 1 | display @pattern";
+    assert_eq!(
+        shown(query, &messages),
+        ["@pattern=disk <Number-1> is full"]
+    );
+    let gone = parse(
+        "pattern @message | fields @message",
+        Timestamp::from_millis(NOW),
+    );
+    assert!(gone.is_err(), "the message is no longer there");
 }

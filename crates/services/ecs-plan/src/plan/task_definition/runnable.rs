@@ -62,10 +62,6 @@ pub fn runnable(definition: &api::TaskDefinition, launch_type: LaunchType) -> Re
             "inferenceAccelerators",
         ),
         (
-            definition.enable_fault_injection == Some(true),
-            "enableFaultInjection",
-        ),
-        (
             definition.trusted_execution_configuration.is_some(),
             "trustedExecutionConfiguration",
         ),
