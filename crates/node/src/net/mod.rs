@@ -15,6 +15,7 @@ mod conntrack;
 mod dial;
 mod error;
 mod firewall;
+mod flow;
 mod forwarding;
 mod generation;
 mod host;
@@ -42,6 +43,7 @@ mod watch;
 
 pub use dial::{dial_tcp, dial_udp};
 pub use error::NetworkError;
+pub use flow::FlowMeter;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
 pub use overlay::OverlayConfig;
 pub use redirect::redirect;
