@@ -44,6 +44,26 @@ def drained(sqs, url):
         assert not sqs.delete_message_batch(QueueUrl=url, Entries=entries).get("Failed")
 
 
+def test_keys_of_kms_seal_topics_and_queues(gate):
+    sqs, sns, kms = (gate.client(name) for name in ("sqs", "sns", "kms"))
+    attributes = {"KmsMasterKeyId": "alias/aws/sqs", "KmsDataKeyReusePeriodSeconds": "60"}
+    url = sqs.create_queue(QueueName="sealed", Attributes=attributes)["QueueUrl"]
+    shown = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert shown["KmsMasterKeyId"] == "alias/aws/sqs" and shown["SqsManagedSseEnabled"] == "false"
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    topic = sns.create_topic(Name="sealed", Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=shown["QueueArn"],
+                  Attributes={"RawMessageDelivery": "true"})
+    sns.publish(TopicArn=topic, Message="by way of two keys")
+    got = wait_until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), 30, "it arrives")
+    assert got[0]["Body"] == "by way of two keys"
+    other = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=other)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"KmsMasterKeyId": other})
+    with pytest.raises(ClientError, match="KmsDisabled|KMS.Disabled"):
+        sqs.send_message(QueueUrl=url, MessageBody="no")
+
+
 def test_a_message_goes_through(gate):
     sqs = gate.client("sqs")
     url = sqs.create_queue(QueueName="jobs", tags={"team": "web"})["QueueUrl"]

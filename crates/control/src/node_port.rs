@@ -14,6 +14,7 @@ use crate::ControlPlane;
 use neargate_base::backoff::Backoff;
 use neargate_base::{AccountId, Region, task};
 use neargate_domain::dns::ZoneChange;
+use neargate_domain::flow::FlowReport;
 use neargate_domain::link::SecretsAnswer;
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::vpc_network::NetworkChange;
@@ -28,7 +29,8 @@ use neargate_service::identity::session;
 use neargate_service::{AwsError, Db, Resource, Scope, db};
 use neargate_store::Event;
 use neargate_xds::Proxy;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +161,38 @@ impl NodePort {
                 ecs.usages.told(house, &row, used);
             }
         }
+    }
+
+    /// What this host saw of flows, whose interfaces are its tasks', instances' and load balancers'.
+    pub fn flows_of_this_host(&self, seen: &[FlowReport]) {
+        self.control_plane.ec2.flow_logs.told(seen.iter().cloned());
+    }
+
+    /// What another host saw of the flows of its tasks; of others nothing is believed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn flows(&self, seen: Vec<FlowReport>) -> Result<(), AwsError> {
+        let ControlPlane {
+            house, ecs, ec2, ..
+        } = &*self.control_plane;
+        let mut own = BTreeSet::new();
+        for row in ecs.fleet.of_node(&self.node) {
+            let task = house.db.get_key::<Task>(&row.key).await?;
+            let interface = task
+                .as_ref()
+                .and_then(|t| t.spec.assignment.network.interface());
+            own.extend(interface.map(|i| (i.vpc_id.clone(), i.private_ipv4)));
+        }
+        let own = seen.into_iter().map(|mut report| {
+            let vpc_id = report.vpc_id.clone();
+            let is_own = |address: &Ipv4Addr| own.contains(&(vpc_id.clone(), *address));
+            report.interfaces.retain(is_own);
+            report.flows.retain(|flow| is_own(&flow.interface()));
+            report
+        });
+        ec2.flow_logs.told(own);
+        Ok(())
     }
 
     /// Where tasks are looked up.

@@ -5,6 +5,7 @@ pub mod alarm;
 pub mod assignment;
 pub mod cidr;
 pub mod dns;
+pub mod flow;
 pub mod instance_type;
 pub mod isolation;
 pub mod link;

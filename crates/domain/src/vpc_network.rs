@@ -27,6 +27,10 @@ pub struct VpcNetwork {
     /// that name each other.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub peers: BTreeSet<String>,
+    /// There is a flow log of it, or of something in it: what is counted stays while this holds, also of
+    /// interfaces that are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_logged: bool,
     #[serde(default)]
     pub dns: VpcDns,
 }
@@ -170,6 +174,9 @@ pub struct InterfaceNetwork {
     /// from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_ipv4: Option<Ipv4Addr>,
+    /// Somebody wants a flow log of it: its host counts its flows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_logged: bool,
 }
 
 /// What changed, for a host.

@@ -220,6 +220,7 @@ fn ask_here(name: &str) {
 
 fn vpc(id: &str) -> VpcNetwork {
     VpcNetwork {
+        is_logged: false,
         vpc_id: id.into(),
         ranges: vec!["10.0.0.0/16".parse().unwrap()],
         is_default: false,
@@ -238,6 +239,7 @@ fn interface(vpc: &str, last: u8) -> InterfaceNetwork {
         private_ipv4: [10, 0, 0, last].into(),
         security_groups: Vec::new(),
         public_ipv4: None,
+        is_logged: false,
     }
 }
 

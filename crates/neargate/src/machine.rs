@@ -16,13 +16,17 @@ use neargate_node::agent::{
 };
 use neargate_node::capability::Allowed;
 use neargate_node::image::{Images, OwnBlobs, RegistryConfig};
-use neargate_node::net::{Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share};
+use neargate_node::net::{
+    FlowMeter, Instance, InstanceConfig, Network, NetworkConfig, OverlayConfig, Share,
+};
 use neargate_node::runtime::{RuntimeConfig, ShimRuntime};
 use neargate_node::upstream::Upstream;
 use neargate_node::volume::FileSystems;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// What a machine is set up with.
@@ -139,6 +143,7 @@ impl Machine {
         let tasks_served = edge::serve_tasks(Arc::clone(&task_endpoint), &run_dir);
         let node = agent.node_id.clone();
         let upstream = setup.upstream;
+        tell_flows(&network, upstream.clone(), agent.clock.clone());
         let mut own_served = Vec::new();
         let (agent, own) = match setup.kind {
             NodeKind::Fargate => {
@@ -229,6 +234,36 @@ impl Machine {
         // Nothing in it has a meaning without tasks.
         let _ = std::fs::remove_dir_all(&self.run_dir);
     }
+}
+
+/// Between two looks at what the kernel counts of flows. It forgets a flow much later.
+const FLOWS: Duration = Duration::from_secs(10);
+/// How many looks wait for a control plane that is away.
+const UNTOLD: usize = 12;
+
+/// Tells what is counted for flow logs, if anybody wants some.
+fn tell_flows(network: &Arc<Network>, upstream: Arc<dyn Upstream>, clock: Arc<dyn Clock>) {
+    let network = Arc::downgrade(network);
+    task::spawn("flows", async move {
+        let (mut meter, mut untold) = (FlowMeter::default(), VecDeque::new());
+        loop {
+            tokio::time::sleep(FLOWS).await;
+            let Some(network) = network.upgrade() else {
+                return;
+            };
+            untold.push_back(meter.look(&network, clock.now()).await);
+            while let Some(look) = untold.front() {
+                if let Err(error) = upstream.flows(look).await {
+                    tracing::debug!(%error, "what was seen of flows could not be told");
+                    break;
+                }
+                untold.pop_front();
+            }
+            if untold.len() > UNTOLD {
+                untold.pop_front();
+            }
+        }
+    });
 }
 
 /// How many changes of networks are taken in at once.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use neargate_base::{AccountId, Region, task};
 use neargate_control::NodePort;
 use neargate_control::node_port::Change;
+use neargate_domain::flow::FlowReport;
 use neargate_domain::link::SecretsAnswer;
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::{
@@ -55,6 +56,11 @@ impl Upstream for Local {
 
     async fn usage(&self, used: Vec<TaskUsage>) -> Result<(), UpstreamError> {
         self.0.usage(&used);
+        Ok(())
+    }
+
+    async fn flows(&self, reports: &[FlowReport]) -> Result<(), UpstreamError> {
+        self.0.flows_of_this_host(reports);
         Ok(())
     }
 

@@ -54,6 +54,7 @@ fn vpc(rules: u16) -> VpcNetwork {
         peer: GroupPeer::Range(Cidr::ANY),
     };
     VpcNetwork {
+        is_logged: false,
         dns: Default::default(),
         vpc_id: "vpc-1".into(),
         ranges: vec![range()],
@@ -92,6 +93,7 @@ async fn changes(network: &Network, rules: u16) {
             private_ipv4: Ipv4Addr::new(172, 31, 15, n),
             security_groups: vec!["sg-1".into()],
             public_ipv4: None,
+            is_logged: false,
         });
         network.apply([member]).await.expect("changed");
         of_members.push(watch.elapsed());

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use neargate_base::{AccountId, Region};
 use neargate_blob::Digest;
+use neargate_domain::flow::FlowReport;
 use neargate_domain::usage::TaskUsage;
 use neargate_domain::{
     Assignment, LogLine, LogTarget, ProtectionAnswer, ProtectionChange, RoleCredentials,
@@ -116,6 +117,11 @@ pub trait Upstream: std::fmt::Debug + Send + Sync {
 
     /// What tasks use. Nothing depends on it: it may be lost.
     async fn usage(&self, _: Vec<TaskUsage>) -> Result<(), UpstreamError> {
+        Ok(())
+    }
+
+    /// What the kernel counted of flows, for flow logs.
+    async fn flows(&self, _: &[FlowReport]) -> Result<(), UpstreamError> {
         Ok(())
     }
 }

@@ -78,6 +78,23 @@ impl Resource for RecordSet {
     const KIND: &'static str = "route53/record-set";
 }
 
+/// `route53/health-status/…/<id>`: how a health check finds its endpoint. Route 53's checker
+/// writes it when it changes; without it, it is healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthStatus {
+    pub healthy: bool,
+    pub since: Timestamp,
+    /// As `GetHealthCheckLastFailureReason` says it; empty before the first failure.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub last_failure: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<Timestamp>,
+}
+
+impl Resource for HealthStatus {
+    const KIND: &'static str = "route53/health-status";
+}
+
 /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html>
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,6 +12,7 @@ pub mod component;
 pub mod controller;
 pub mod cron;
 pub mod ctx;
+pub mod data_keys;
 pub mod db;
 pub mod deliver;
 pub mod dns;

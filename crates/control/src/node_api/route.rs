@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use neargate_blob::{BlobError, Digest};
+use neargate_domain::flow::FlowReport;
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, JoinRequest, LogBatch, LogQuestion, MAX_LOGS_BYTES,
     MAX_MESSAGE_BYTES, NODE_HEADER, Offset, RenewRequest, TaskQuestion, VISITS,
@@ -132,6 +133,11 @@ async fn of_task(
         "/v1/usage" => {
             let (used, _held) = read::<Vec<TaskUsage>>(request, MAX_MESSAGE_BYTES, budget).await?;
             port.usage(&used);
+            Ok(json(&Done {}))
+        }
+        "/v1/flows" => {
+            let (seen, _held) = read::<Vec<FlowReport>>(request, MAX_MESSAGE_BYTES, budget).await?;
+            port.flows(seen).await?;
             Ok(json(&Done {}))
         }
         "/v1/logs" => {

@@ -144,7 +144,7 @@ fn name(flow: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The value of the first attribute of this type.
-fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     while let [a, b, c, d, ..] = *attributes {
         let len = usize::from(u16::from_ne_bytes([a, b]));
         // The mask takes the flags for nesting and byte order away.

@@ -16,6 +16,7 @@ mod dial;
 mod error;
 pub mod fault;
 mod firewall;
+mod flow;
 mod forwarding;
 mod generation;
 mod host;
@@ -43,6 +44,7 @@ mod watch;
 
 pub use dial::{dial_tcp, dial_udp};
 pub use error::NetworkError;
+pub use flow::FlowMeter;
 pub use instance::{ConnectError, Connected, Instance, InstanceConfig};
 pub use overlay::OverlayConfig;
 pub use redirect::redirect;

@@ -25,7 +25,15 @@ struct Set {
 pub(super) enum Kind {
     Set(&'static str),
     Map(&'static str, &'static str),
+    /// Its elements are the kernel's: rules add them, each with a counter, and who is not added again for
+    /// [`COUNTED`] is forgotten.
+    Counted(&'static str),
 }
+
+/// How long the kernel keeps what it counts, in seconds.
+pub(super) const COUNTED: u64 = 120;
+/// How many elements such a set has at the most.
+pub(super) const MOST_COUNTED: usize = 32_768;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Chain {
@@ -181,7 +189,7 @@ impl Change<'_> {
 impl Kind {
     fn keys(self) -> &'static str {
         match self {
-            Kind::Set(of) | Kind::Map(of, _) => of,
+            Kind::Set(of) | Kind::Map(of, _) | Kind::Counted(of) => of,
         }
     }
 }
@@ -194,6 +202,10 @@ impl fmt::Display for Change<'_> {
             Change::AddSet(name, Kind::Map(of, to)) => {
                 writeln!(f, "add map {name} {{ type {of} : {to}; }}")
             }
+            Change::AddSet(name, Kind::Counted(of)) => writeln!(
+                f,
+                "add set {name} {{ type {of}; size {MOST_COUNTED}; flags dynamic,timeout; timeout {COUNTED}s; counter; }}"
+            ),
             Change::AddChain(name, "") => writeln!(f, "add chain {name}"),
             Change::AddChain(name, hook) => writeln!(f, "add chain {name} {{ {hook} }}"),
             Change::DeleteElements(name, _, all) => {
@@ -210,7 +222,9 @@ impl fmt::Display for Change<'_> {
                 writeln!(f, "add element {name} {{ {} }}", all.join(", "))
             }
             Change::DeleteChain(name) => writeln!(f, "delete chain {name}"),
-            Change::DeleteSet(name, Kind::Set(_)) => writeln!(f, "delete set {name}"),
+            Change::DeleteSet(name, Kind::Set(_) | Kind::Counted(_)) => {
+                writeln!(f, "delete set {name}")
+            }
             Change::DeleteSet(name, Kind::Map(..)) => writeln!(f, "delete map {name}"),
         }
     }

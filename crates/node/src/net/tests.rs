@@ -3,6 +3,7 @@
 
 mod acls;
 mod batch;
+mod flows;
 mod gateways;
 mod groups;
 mod instance;

@@ -27,6 +27,7 @@ use call::Caller;
 use connection::Connection;
 use neargate_base::{AccountId, Clock, Region, Rng, task};
 use neargate_domain::dns::ZoneChange;
+use neargate_domain::flow::FlowReport;
 use neargate_domain::link::{
     Done, ImageAnswer, ImageQuestion, LogBatch, LogQuestion, Offset, Peer, SecretsAnswer,
     TaskQuestion,
@@ -63,6 +64,8 @@ pub struct RemoteConfig {
 const NETWORK_CHANGES: usize = 4096;
 /// Tasks whose use is told in one message.
 const USAGES: usize = 1_000;
+/// The most flows in one call.
+const FLOWS: usize = 1_000;
 
 /// What the networks of VPCs are, as the control plane says with the assignments.
 pub type NetworkChanges = mpsc::Receiver<NetworkChange>;
@@ -162,6 +165,25 @@ impl Upstream for Remote {
         for part in used.chunks(USAGES) {
             let told = self.caller.post::<_, Done>("/v1/usage", &part, ANSWER);
             told.await?;
+        }
+        Ok(())
+    }
+
+    async fn flows(&self, reports: &[FlowReport]) -> Result<(), UpstreamError> {
+        for report in reports {
+            // Of one look, however many parts it has.
+            let parts = report.flows.chunks(FLOWS).map(<[_]>::to_vec);
+            let none = report.flows.is_empty().then(Vec::new);
+            for flows in parts.chain(none) {
+                let part = FlowReport {
+                    vpc_id: report.vpc_id.clone(),
+                    interfaces: report.interfaces.clone(),
+                    is_complete: report.is_complete,
+                    flows,
+                };
+                let told = self.caller.post::<_, Done>("/v1/flows", &[part], ANSWER);
+                told.await?;
+            }
         }
         Ok(())
     }

@@ -428,6 +428,7 @@ fn vpc() -> VpcNetwork {
         peer: GroupPeer::Range(Cidr::ANY),
     };
     VpcNetwork {
+        is_logged: false,
         dns: Default::default(),
         vpc_id: "vpc-1".into(),
         ranges: vec!["172.31.0.0/16".parse().unwrap()],

@@ -1,7 +1,7 @@
 //! The kinds of resources: how their ids look, and what EC2 says of one it does not have.
 
 use super::error;
-use super::model::{KeyPair, LaunchTemplate};
+use super::model::{FlowLog, KeyPair, LaunchTemplate};
 use neargate_service::db::Resource;
 use neargate_service::eni::Interface;
 use neargate_service::instance::Instance;
@@ -54,6 +54,7 @@ kinds! {
     VPN_CONNECTION "vpn" "vpn-connection" "vpnConnection ID" "InvalidVpnConnectionID.NotFound" "InvalidVpnConnectionId.Malformed";
     CUSTOMER_GATEWAY "cgw" "customer-gateway" "customerGateway ID" "InvalidCustomerGatewayID.NotFound" "InvalidCustomerGatewayId.Malformed";
     IMAGE "ami" "image" "image ID" "InvalidAMIID.NotFound" "InvalidAMIID.Malformed";
+    FLOW_LOG "fl" "vpc-flow-log" "flow log ID" "InvalidFlowLogId.NotFound" "InvalidFlowLogId.Malformed";
     LAUNCH_TEMPLATE "lt" "launch-template" "launch template ID" "InvalidLaunchTemplateId.NotFound" "InvalidLaunchTemplateId.Malformed";
     INSTANCE "i" "instance" "instance ID" "InvalidInstanceID.NotFound" "InvalidInstanceID.Malformed";
 }
@@ -117,4 +118,5 @@ nouns! {
     Interface: NETWORK_INTERFACE;
     Instance: INSTANCE;
     LaunchTemplate: LAUNCH_TEMPLATE;
+    FlowLog: FLOW_LOG;
 }

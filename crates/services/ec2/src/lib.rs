@@ -8,6 +8,7 @@ mod api;
 mod change;
 mod error;
 mod filter;
+pub mod flow_logs;
 mod kind;
 mod model;
 pub mod networks;
@@ -16,6 +17,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
+use flow_logs::FlowLogs;
 use neargate_api_ec2::{SERVICE, ops};
 use neargate_service::{Background, Component, House, OperationTable, Service, instance};
 use networks::Networks;
@@ -26,6 +28,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Ec2 {
     pub networks: Arc<Networks>,
+    pub flow_logs: Arc<FlowLogs>,
 }
 
 impl Component for Ec2 {
@@ -36,6 +39,8 @@ impl Component for Ec2 {
     fn start(self: Arc<Self>, background: &mut Background) {
         let follow = self.networks.clone().follow(background.house().clone());
         background.spawn("networks", follow);
+        let (logs, networks) = (self.flow_logs.clone(), self.networks.clone());
+        background.spawn("flow-logs", logs.run(networks, background.house().clone()));
         background.spawn("ended-instances", forget_ended(background.house().clone()));
     }
 }
@@ -61,9 +66,9 @@ const OF_INSTANCES: &str = "an instance is a slice of its host: user data config
 fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
     use api::{
         account, acls, addresses, dhcp_options, egress_only, endpoint_services, endpoints,
-        group_rules, images, instance_types, instances, interfaces, internet_gateways, key_pairs,
-        launch_templates, nat_gateways, peering, places, prefix_lists, route_tables, routes,
-        security_groups, subnets, tags, vpcs, vpn,
+        flow_logs, group_rules, images, instance_types, instances, interfaces, internet_gateways,
+        key_pairs, launch_templates, nat_gateways, peering, places, prefix_lists, route_tables,
+        routes, security_groups, subnets, tags, vpcs, vpn,
     };
     OperationTable::new(&SERVICE, ec2)
         .wording(error::invalid)
@@ -111,6 +116,12 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             ops::CreateEgressOnlyInternetGateway,
             egress_only::create_egress_only_internet_gateway,
             "kept and shown; there is no IPv6",
+        )
+        .partly(
+            ops::CreateFlowLogs,
+            flow_logs::create_flow_logs,
+            "to CloudWatch Logs, and as text to S3, of IPv4; not to Firehose, and of ECS's fields \
+             without those of services, task definitions, instances and containers",
         )
         .on(
             ops::CreateInternetGateway,
@@ -177,6 +188,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             ops::DeleteEgressOnlyInternetGateway,
             egress_only::delete_egress_only_internet_gateway,
         )
+        .on(ops::DeleteFlowLogs, flow_logs::delete_flow_logs)
         .on(
             ops::DeleteInternetGateway,
             internet_gateways::delete_internet_gateway,
@@ -244,6 +256,7 @@ fn table(ec2: Arc<Ec2>) -> OperationTable<Ec2> {
             ops::DescribeEgressOnlyInternetGateways,
             egress_only::describe_egress_only_internet_gateways,
         )
+        .on(ops::DescribeFlowLogs, flow_logs::describe_flow_logs)
         .on(ops::DescribeImages, images::describe_images)
         .on(
             ops::DescribeInstanceAttribute,

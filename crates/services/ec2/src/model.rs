@@ -4,6 +4,7 @@
 use super::change::all;
 use neargate_api_ec2 as api;
 use neargate_base::Timestamp;
+use neargate_domain::NetworkInterface;
 use neargate_service::db::Resource;
 use neargate_service::tags::Tags;
 use neargate_service::{AwsError, Ctx, Scope};
@@ -43,6 +44,73 @@ pub(super) struct TemplateVersion {
 
 impl Resource for LaunchTemplate {
     const KIND: &'static str = "ec2/launch-template";
+}
+
+/// `ec2/flow-log/…/<fl-…>`. The API makes and deletes it; [`crate::flow_logs`] writes how its delivery
+/// goes, and deletes it when its resource is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FlowLog {
+    /// A VPC, a subnet or an interface.
+    pub(super) resource_id: String,
+    pub(super) of: LoggedKind,
+    /// `ACCEPT`, `REJECT` or `ALL`.
+    pub(super) traffic_type: String,
+    pub(super) destination: FlowDestination,
+    /// `deliverLogsPermissionArn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) role: Option<String>,
+    /// Its fields, as they were asked for.
+    pub(super) format: String,
+    pub(super) interval_seconds: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_token: Option<String>,
+    /// Why the last delivery failed, in AWS's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) failure: Option<String>,
+    pub(super) created_at: Timestamp,
+}
+
+impl FlowLog {
+    /// Is the interface among those that it is about?
+    pub(super) fn is_of(&self, interface: &NetworkInterface) -> bool {
+        let id = match self.of {
+            LoggedKind::Vpc => &interface.vpc_id,
+            LoggedKind::Subnet => &interface.subnet_id,
+            LoggedKind::Interface => &interface.id,
+        };
+        *id == self.resource_id
+    }
+}
+
+/// What a flow log is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LoggedKind {
+    Vpc,
+    Subnet,
+    Interface,
+}
+
+/// Where the records of a flow log go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FlowDestination {
+    LogGroup {
+        name: String,
+        /// As the caller named it, if it did by ARN.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arn: Option<String>,
+    },
+    Bucket {
+        /// With the prefix of keys.
+        arn: String,
+        hive_compatible: bool,
+        by_hour: bool,
+    },
+}
+
+impl Resource for FlowLog {
+    const KIND: &'static str = "ec2/flow-log";
 }
 
 /// `ec2/key-pair/…/<key id>`. EC2 keeps the public key only.

@@ -45,20 +45,3 @@ pub struct HealthCheck {
 impl Resource for HealthCheck {
     const KIND: &'static str = "route53/health-check";
 }
-
-/// `route53/health-status/…/<id>`: how a health check finds its endpoint. The
-/// [checker](crate::health) writes it when it changes; without it, it is healthy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthStatus {
-    pub healthy: bool,
-    pub since: Timestamp,
-    /// As `GetHealthCheckLastFailureReason` says it; empty before the first failure.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub last_failure: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_at: Option<Timestamp>,
-}
-
-impl Resource for HealthStatus {
-    const KIND: &'static str = "route53/health-status";
-}

@@ -1,8 +1,9 @@
 //! Route 53's operations, called through the table as the gateway calls them.
 
 use crate::Route53;
-use crate::model::{Change, HealthCheck, HealthStatus};
+use crate::model::{Change, HealthCheck};
 use neargate_api_route53::{self as api, ops};
+use neargate_service::dns::HealthStatus;
 use neargate_service::golden::check;
 use neargate_service::vpc::{self, Vpc};
 use neargate_service::{AwsError, Component, Scope};

@@ -1,8 +1,10 @@
 //! Keeps the records of services' names: those that registered instances have, which are healthy and
 //! which not. An operation has succeeded once the records show it.
 
-use crate::model::{Instance, InstancesRevision, Namespace, Operation, Service, Status, Submitted};
-use crate::plan;
+use crate::model::{
+    Check, Checked, Instance, InstancesRevision, Namespace, Operation, Service, Status, Submitted,
+};
+use crate::{checks, plan};
 use async_trait::async_trait;
 use neargate_base::Timestamp;
 use neargate_service::controller::{Applied, Controller, Plan};
@@ -28,6 +30,7 @@ pub struct View {
     instances: Vec<Stored<Instance>>,
     submitted: Vec<Stored<Submitted>>,
     records: BTreeMap<String, RecordSet>,
+    checks: Vec<Stored<Check>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +42,19 @@ pub enum Action {
         records: Vec<(String, Option<RecordSet>)>,
         /// The status of an instance changed, which is a new revision.
         is_news: bool,
+    },
+    /// A health check of Route 53 follows an instance from now on.
+    Follow {
+        scope: Scope,
+        service_id: String,
+        instance_id: String,
+        of: Checked,
+    },
+    /// And this one no more.
+    Unfollow {
+        scope: Scope,
+        service_id: String,
+        check: Check,
     },
     Succeed {
         scope: Scope,
@@ -57,7 +73,7 @@ impl Controller for Registrar {
     }
 
     fn prefixes(&self) -> Vec<String> {
-        let kinds = [Service::KIND, Instance::KIND, Submitted::KIND];
+        let kinds = [Service::KIND, Instance::KIND, Submitted::KIND, Check::KIND];
         kinds.map(|kind| format!("{kind}/")).to_vec()
     }
 
@@ -88,6 +104,7 @@ impl Controller for Registrar {
             return Ok(None);
         };
         let instances = db.list_prefix(&of_service::<Instance>(&scope, id)).await?;
+        let checks = db.list_prefix(&of_service::<Check>(&scope, id)).await?;
         let records = match &namespace.zone {
             Some(zone) => {
                 let name = format!("{}.{}", service.name, namespace.name);
@@ -106,15 +123,27 @@ impl Controller for Registrar {
             instances,
             submitted,
             records,
+            checks,
         }))
     }
 
     fn plan(&self, view: &View, now: Timestamp) -> Plan<Action> {
-        let mut actions = Vec::new();
+        // Records name the checks, which come before them.
+        let mut actions = view.checks_to_change();
+        if !actions.is_empty() {
+            return Plan {
+                actions,
+                wake_at: None,
+                reason: "health checks follow instances",
+            };
+        }
         if let Some(zone) = &view.namespace.zone {
             let service = (view.service_id.as_str(), &view.service);
             let instances = view.instances.iter().map(|i| &i.value);
-            let wanted = plan::records(&view.namespace.name, service, instances, now);
+            let checks = view.checks.iter().map(|c| &c.value);
+            let checks = checks.map(|c| (c.instance_id.as_str(), c.health_check_id.as_str()));
+            let checks = checks.collect();
+            let wanted = plan::records(&view.namespace.name, service, instances, &checks, now);
             let key = |set: &RecordSet| set.key(&view.scope.account, &zone.id);
             let wanted: BTreeMap<_, _> = wanted.into_iter().map(|set| (key(&set), set)).collect();
             // Another service's name may be below this one's.
@@ -180,6 +209,17 @@ impl Controller for Registrar {
                 }
                 tx
             }
+            Action::Follow {
+                scope,
+                service_id,
+                instance_id,
+                of,
+            } => checks::follow(house, &scope, &service_id, &instance_id, of).await?,
+            Action::Unfollow {
+                scope,
+                service_id,
+                check,
+            } => checks::unfollow(house, &scope, &service_id, &check).await?,
             Action::Succeed {
                 scope,
                 service_id,
@@ -205,6 +245,35 @@ impl Controller for Registrar {
             Committed::At(_) => Applied::Done,
             Committed::Conflict => Applied::Conflict,
         })
+    }
+}
+
+impl View {
+    /// The checks that are wanted and not there, or there and not wanted.
+    fn checks_to_change(&self) -> Vec<Action> {
+        let wanted = plan::checks(&self.service, self.instances.iter().map(|i| &i.value));
+        let (scope, service_id) = (&self.scope, &self.service_id);
+        let over = self.checks.iter().map(|check| &check.value);
+        let over = over.filter(|check| wanted.get(check.instance_id.as_str()) != Some(&check.of));
+        let over: Vec<Action> = over
+            .map(|check| Action::Unfollow {
+                scope: scope.clone(),
+                service_id: service_id.clone(),
+                check: check.clone(),
+            })
+            .collect();
+        if !over.is_empty() {
+            return over;
+        }
+        let is_there = |id: &str| self.checks.iter().any(|c| c.value.instance_id == id);
+        let new = wanted.into_iter().filter(|(id, _)| !is_there(id));
+        new.map(|(instance_id, of)| Action::Follow {
+            scope: scope.clone(),
+            service_id: service_id.clone(),
+            instance_id: instance_id.to_owned(),
+            of,
+        })
+        .collect()
     }
 }
 

@@ -3,6 +3,7 @@
 //! ([`neargate_service::dns`]), whose records the [controller] keeps.
 
 mod api;
+mod checks;
 mod controller;
 mod error;
 mod model;
@@ -45,10 +46,10 @@ impl Component for ServiceDiscovery {
                 namespaces::update_public_dns_namespace,
             )
             .on(ops::ListNamespaces, list::list_namespaces)
-            .partly(ops::CreateService, services::create_service, UNCHECKED)
+            .on(ops::CreateService, services::create_service)
             .on(ops::DeleteService, services::delete_service)
             .on(ops::GetService, services::get_service)
-            .partly(ops::UpdateService, services::update_service, UNCHECKED)
+            .on(ops::UpdateService, services::update_service)
             .on(ops::ListServices, list::list_services)
             .on(ops::RegisterInstance, instances::register_instance)
             .on(ops::DeregisterInstance, instances::deregister_instance)
@@ -104,6 +105,3 @@ async fn operations_end(house: Arc<neargate_service::House>) {
         tokio::time::sleep(api::operations::LOOK).await;
     }
 }
-
-const UNCHECKED: &str = "HealthCheckConfig is refused: no health check of Route 53 follows an instance yet; \
-                         HealthCheckCustomConfig works";

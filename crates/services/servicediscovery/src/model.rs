@@ -147,6 +147,28 @@ impl Resource for Instance {
     const KIND: &'static str = "servicediscovery/instance";
 }
 
+/// `servicediscovery/check/…/<service id>/<instance id>`: the health check of Route 53 that follows an
+/// instance. The [controller](crate::controller) writes it, and takes it away with the check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    pub instance_id: String,
+    pub health_check_id: String,
+    pub of: Checked,
+}
+
+impl Resource for Check {
+    const KIND: &'static str = "servicediscovery/check";
+}
+
+/// What is checked, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    pub address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    pub by: HealthCheck,
+}
+
 /// How an instance was said to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomHealth {

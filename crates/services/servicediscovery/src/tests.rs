@@ -11,6 +11,8 @@ use neargate_service::vpc::{self, Vpc};
 use neargate_service::{AwsError, Component, Resource};
 use neargate_testkit::{Lab, call};
 use neargate_wire::structure::OperationDef;
+mod checks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -433,18 +435,6 @@ async fn http_namespaces_and_lists() {
         ..Default::default()
     };
     assert!(said(ask(&lab, ops::CreateService, with_dns).await).starts_with("InvalidInput"));
-    // Nobody would check its instances.
-    let checked = api::CreateServiceInput {
-        name: "checked".into(),
-        namespace_id: Some(namespace),
-        health_check_config: Some(api::HealthCheckConfig {
-            r#type: "HTTP".into(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let refused = said(ask(&lab, ops::CreateService, checked).await);
-    assert!(refused.starts_with("NotImplemented") && refused.contains("HealthCheckConfig"));
     let operations = ask(&lab, ops::ListOperations, Default::default())
         .await
         .unwrap();
@@ -462,5 +452,6 @@ fn stored_forms() {
     check::<model::InstancesRevision>(dir);
     check::<model::Operation>(dir);
     check::<model::Submitted>(dir);
+    check::<model::Check>(dir);
     assert_eq!(model::Submitted::KIND, "servicediscovery/submitted");
 }

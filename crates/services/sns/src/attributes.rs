@@ -93,9 +93,7 @@ fn check(attribute: &str, value: &str) -> Result<(), AwsError> {
         "ArchivePolicy" if !value.is_empty() => {
             return Err(AwsError::not_implemented("sns", "ArchivePolicy"));
         }
-        "KmsMasterKeyId" if !value.is_empty() => {
-            return Err(AwsError::not_implemented("sns", "KmsMasterKeyId"));
-        }
+        "KmsMasterKeyId" => value.len() <= 2_048,
         _ if attribute.ends_with("SampleRate") => value.parse::<u8>().is_ok_and(|v| v <= 100),
         _ => true,
     };

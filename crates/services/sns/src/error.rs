@@ -120,3 +120,16 @@ pub fn batch_too_long() -> AwsError {
     let message = "The length of all the messages put together is more than the limit.";
     AwsError::client("BatchRequestTooLongException", message)
 }
+
+/// What KMS refused of a key, in SNS's words.
+pub fn of_kms(source: AwsError) -> AwsError {
+    let code = match source.code.trim_end_matches("Exception") {
+        "AccessDenied" => "KMSAccessDeniedException",
+        "Disabled" => "KMSDisabledException",
+        "NotFound" => "KMSNotFoundException",
+        "InvalidKeyUsage" | "KMSInvalidState" => "KMSInvalidStateException",
+        "Throttling" => "KMSThrottlingException",
+        _ => return source,
+    };
+    AwsError::client(code, source.message)
+}

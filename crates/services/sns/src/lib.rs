@@ -114,8 +114,8 @@ fn table(sns: Arc<Sns>) -> OperationTable<Sns> {
         .on(ops::UntagResource, tags::untag_resource)
 }
 
-const OF_TOPICS: &str = "KmsMasterKeyId, ArchivePolicy and data protection policies are refused; tracing has no \
-    effect";
+const OF_TOPICS: &str = "ArchivePolicy and data protection policies are refused; tracing has no effect; a key's \
+    policy does not bind services that publish";
 const OF_PUBLISH: &str = "to topics; phone numbers and platform endpoints are refused";
 const OF_SUBSCRIBE: &str = "by sqs, http, https, email and email-json; sms, application, lambda and firehose are \
     refused; a standard topic has 10,000 subscriptions at most";

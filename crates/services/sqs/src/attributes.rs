@@ -6,6 +6,7 @@ use crate::model::Queue;
 use neargate_service::AwsError;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub const POLICY: &str = "Policy";
 pub const REDRIVE: &str = "RedrivePolicy";
@@ -17,6 +18,8 @@ pub const THROUGHPUT: &str = "FifoThroughputLimit";
 pub const MANAGED_SSE: &str = "SqsManagedSseEnabled";
 pub const KMS_KEY: &str = "KmsMasterKeyId";
 pub const KMS_REUSE: &str = "KmsDataKeyReusePeriodSeconds";
+/// Where nothing else was said.
+const KMS_REUSE_SECONDS: u64 = 300;
 
 /// Numbers: least, most, default.
 const NUMBERS: [(&str, i64, i64, i64); 5] = [
@@ -91,15 +94,21 @@ impl Rules<'_> {
 
     /// Its messages are sealed on the disk, unless the queue's owner said otherwise.
     pub fn seals(self) -> bool {
-        self.0
-            .attributes
-            .get(MANAGED_SSE)
-            .is_none_or(|v| v == "true")
-            || self.kms_key().is_some()
+        let managed = self.0.attributes.get(MANAGED_SSE);
+        managed.is_none_or(|v| v == "true")
     }
 
-    fn kms_key(&self) -> Option<&str> {
-        self.0.attributes.get(KMS_KEY).map(String::as_str)
+    /// The key of KMS that its messages are sealed by.
+    pub fn kms_key(&self) -> Option<&str> {
+        let key = self.0.attributes.get(KMS_KEY).map(String::as_str);
+        key.filter(|key| !key.is_empty())
+    }
+
+    /// For how long a data key is used again.
+    pub fn kms_reuse(self) -> Duration {
+        let set = self.0.attributes.get(KMS_REUSE);
+        let set = set.and_then(|v| v.parse().ok());
+        Duration::from_secs(set.unwrap_or(KMS_REUSE_SECONDS))
     }
 
     pub fn redrive(self) -> Option<Redrive> {
@@ -334,6 +343,7 @@ fn settled(queue: &Queue) -> BTreeMap<String, String> {
     }
     if queue.attributes.get(KMS_KEY).is_some_and(|v| !v.is_empty()) {
         all.insert(MANAGED_SSE.into(), "false".into());
+        all.insert(KMS_REUSE.into(), KMS_REUSE_SECONDS.to_string());
     }
     let set = queue.attributes.iter().filter(|(_, v)| !v.is_empty());
     all.extend(set.map(|(n, v)| (n.clone(), v.clone())));

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
-use neargate_service::sealing::{RootKey, Sealed};
+use neargate_service::data_keys::DataKey;
+use neargate_service::sealing::{self, RootKey, Sealed};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 
@@ -51,7 +52,51 @@ pub struct Content {
 pub struct Unreadable;
 
 const PLAIN: u8 = 0;
+/// Under the root key.
 const SEALED: u8 = 1;
+/// Under a data key of KMS, which stands before it with the ARN of the queue that it is bound to.
+const BY_DATA_KEY: u8 = 2;
+
+/// How a message is kept.
+#[derive(Debug, Clone, Copy)]
+pub enum Seal<'a> {
+    /// With a checksum only.
+    None,
+    Root(&'a RootKey),
+    /// Of the queue with this ARN.
+    Kms(&'a DataKey, &'a str),
+}
+
+/// What stands before a message that was sealed under a data key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope<'a> {
+    /// The data key, as KMS encrypted it.
+    pub encrypted_key: &'a [u8],
+    /// The queue that it was sent to.
+    pub queue_arn: &'a str,
+    sealed: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// `None`: it was sealed otherwise.
+    pub fn of(kept: &'a [u8]) -> Option<Envelope<'a>> {
+        let (&BY_DATA_KEY, mut rest) = kept.split_first()? else {
+            return None;
+        };
+        Some(Envelope {
+            encrypted_key: take_some(&mut rest).ok()?,
+            queue_arn: std::str::from_utf8(take_some(&mut rest).ok()?).ok()?,
+            sealed: rest,
+        })
+    }
+
+    /// The message.
+    pub fn open(&self, key: &DataKey, id: &[u8; 16]) -> Result<Content, Unreadable> {
+        let sealed = Sealed::from_bytes(self.sealed.to_vec());
+        let plain = sealing::open(key.expose(), &context(id), &sealed);
+        Content::parse(&plain.ok_or(Unreadable)?)
+    }
+}
 
 impl Content {
     /// So many bytes count against the limit of a message.
@@ -62,8 +107,8 @@ impl Content {
         (self.body.len() + attributes) as u64
     }
 
-    /// As it is kept: under the root key, or with a checksum only.
-    pub fn keep(&self, key: Option<&RootKey>, id: &[u8; 16]) -> Vec<u8> {
+    /// As it is kept.
+    pub fn keep(&self, seal: Seal<'_>, id: &[u8; 16]) -> Vec<u8> {
         let mut plain = Vec::with_capacity(self.body.len() + 64);
         text(&mut plain, &self.body);
         text(&mut plain, &self.sender);
@@ -78,12 +123,19 @@ impl Content {
             some(&mut plain, attribute.bytes());
         }
         let mut kept = Vec::with_capacity(plain.len() + 48);
-        match key {
-            Some(key) => {
+        match seal {
+            Seal::Root(key) => {
                 kept.push(SEALED);
                 kept.extend_from_slice(key.seal(&context(id), &plain).as_bytes());
             }
-            None => {
+            Seal::Kms(key, queue_arn) => {
+                kept.push(BY_DATA_KEY);
+                some(&mut kept, &key.encrypted);
+                text(&mut kept, queue_arn);
+                let sealed = sealing::seal(key.expose(), &context(id), &plain);
+                kept.extend_from_slice(sealed.as_bytes());
+            }
+            Seal::None => {
                 kept.push(PLAIN);
                 kept.extend_from_slice(&crc32fast::hash(&plain).to_le_bytes());
                 kept.extend_from_slice(&plain);
@@ -92,7 +144,7 @@ impl Content {
         kept
     }
 
-    /// What was kept.
+    /// What was kept, but for what was sealed under a data key.
     pub fn read(key: &RootKey, id: &[u8; 16], kept: &[u8]) -> Result<Content, Unreadable> {
         let (form, rest) = kept.split_first().ok_or(Unreadable)?;
         let plain = match *form {
@@ -109,7 +161,10 @@ impl Content {
             }
             _ => return Err(Unreadable),
         };
-        let mut input = &plain[..];
+        Content::parse(&plain)
+    }
+
+    fn parse(mut input: &[u8]) -> Result<Content, Unreadable> {
         let mut content = Content {
             body: take_text(&mut input)?,
             sender: take_text(&mut input)?,

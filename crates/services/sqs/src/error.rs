@@ -222,3 +222,17 @@ impl From<EngineError> for AwsError {
         }
     }
 }
+
+/// What KMS refused of a key, in SQS's words.
+pub fn of_kms(source: AwsError) -> AwsError {
+    let code = match source.code.trim_end_matches("Exception") {
+        "AccessDenied" => "KmsAccessDenied",
+        "Disabled" => "KmsDisabled",
+        "NotFound" => "KmsNotFound",
+        "InvalidKeyUsage" => "KmsInvalidKeyUsage",
+        "KMSInvalidState" => "KmsInvalidState",
+        "Throttling" => "KmsThrottled",
+        _ => return source,
+    };
+    AwsError::client(code, source.message)
+}

@@ -17,6 +17,7 @@ pub use engine::{Engine, EngineError};
 
 use async_trait::async_trait;
 use neargate_api_sqs::{SERVICE, ops};
+use neargate_service::data_keys::DataKeys;
 use neargate_service::{
     AfterReset, AwsError, Background, Component, House, OperationTable, Service,
 };
@@ -31,6 +32,8 @@ pub struct Sqs {
     ready: watch::Sender<bool>,
     /// There is a new task that moves dead letters.
     moves: Notify,
+    /// What messages of queues with a key of KMS are sealed by.
+    keys: DataKeys,
 }
 
 impl Sqs {
@@ -39,6 +42,7 @@ impl Sqs {
             engine,
             ready: watch::Sender::new(false),
             moves: Notify::new(),
+            keys: DataKeys::default(),
         }
     }
 }
@@ -110,5 +114,5 @@ impl Component for Sqs {
     }
 }
 
-const ATTRIBUTES: &str =
-    "KmsMasterKeyId is refused; FifoThroughputLimit is kept and limits nothing";
+const ATTRIBUTES: &str = "a key's policy does not bind services that send; FifoThroughputLimit is kept \
+                          and limits nothing";

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod kms;
+
 struct House {
     lab: Lab,
     sqs: Arc<Sqs>,

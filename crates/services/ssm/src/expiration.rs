@@ -1,10 +1,11 @@
 //! Parameters that have a policy of expiration end by themselves.
 
 use crate::error;
+use crate::event::{self, Change};
 use crate::model::{Parameter, Policy};
 use neargate_base::Timestamp;
 use neargate_service::db::Committed;
-use neargate_service::{AwsError, House, Resource};
+use neargate_service::{AwsError, House, Resource, Scope};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,11 @@ pub(crate) async fn look(house: &House) -> Result<(), AwsError> {
     for stored in house.db.list_prefix::<Parameter>(&all).await? {
         if is_over(&stored, house.now()) {
             // One that changes meanwhile is looked at again the next time.
-            let gone = house.db.tx().delete(&stored).commit().await?;
+            let mut tx = house.db.tx().delete(&stored);
+            if let Some(scope) = Scope::of_key(&stored.key) {
+                tx = event::posted(tx, house, &scope, &stored, Change::Delete);
+            }
+            let gone = tx.commit().await?;
             let (Committed::At(_) | Committed::Conflict) = gone;
         }
     }

@@ -5,6 +5,7 @@
 
 mod api;
 mod error;
+mod event;
 mod expiration;
 mod filter;
 mod model;

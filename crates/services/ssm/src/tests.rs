@@ -12,6 +12,8 @@ use neargate_wire::structure::OperationDef;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod events;
+
 /// A KMS with one key, which turns texts around, and a Secrets Manager with one secret.
 #[derive(Debug)]
 struct StandIn;

@@ -16,6 +16,7 @@ pub(crate) fn table() -> SharedTable {
     ];
     let table = SharedTable::default();
     let vpcs = vpcs.map(|(id, region, hostnames)| VpcNetwork {
+        is_logged: false,
         vpc_id: id.to_owned(),
         ranges: ["10.0.0.0/16", "100.64.0.0/16"]
             .map(|range| range.parse::<Cidr>().expect("a range"))
@@ -43,6 +44,7 @@ pub(crate) fn table() -> SharedTable {
         private_ipv4: private.into(),
         security_groups: Vec::new(),
         public_ipv4: public.map(Into::into),
+        is_logged: false,
     });
     table.write().apply(NetworkChange::Snapshot {
         vpcs: vpcs.to_vec(),
@@ -326,6 +328,7 @@ fn an_address_that_another_has_by_now_stays_his() {
         private_ipv4: private.into(),
         security_groups: Vec::new(),
         public_ipv4: Some([198, 19, 0, 5].into()),
+        is_logged: false,
     };
     let name = "ip-10-0-0-5.ec2.internal";
     let public = "ec2-198-19-0-5.compute-1.amazonaws.com";

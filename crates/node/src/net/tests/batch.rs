@@ -19,6 +19,7 @@ fn with(count: u8) -> View {
         groups: [format!("sg-{}", n % 2)].into(),
         public: (n.is_multiple_of(2)).then(|| Ipv4Addr::new(198, 19, 0, n)),
         is_instance: n.is_multiple_of(3),
+        is_logged: n.is_multiple_of(4),
     };
     let ports: Vec<Port> = (4..4 + count).map(port).collect();
     let ingress = || vec![(Traffic::Any, members("sg-0"))];
@@ -26,6 +27,7 @@ fn with(count: u8) -> View {
     View {
         vpc: Some(Arc::new(VpcNetwork {
             groups: groups.to_vec(),
+            is_logged: true,
             ..open()
         })),
         members: ports

@@ -101,6 +101,7 @@ pub(super) fn open() -> VpcNetwork {
         acl: None,
     };
     VpcNetwork {
+        is_logged: false,
         dns: Default::default(),
         vpc_id: "vpc-1".into(),
         ranges: vec![cidr(VPC)],

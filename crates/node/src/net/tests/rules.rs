@@ -19,6 +19,7 @@ fn view(groups: Vec<GroupNetwork>) -> View {
         groups: ["sg-a".to_owned(), "sg-gone".to_owned()].into(),
         public: None,
         is_instance: false,
+        is_logged: false,
     };
     View {
         vpc: Some(Arc::new(VpcNetwork { groups, ..open() })),

@@ -207,6 +207,7 @@ pub(super) fn member(of: &NetworkInterface, groups: &[&str]) -> InterfaceNetwork
         private_ipv4: of.private_ipv4,
         security_groups: groups.iter().map(|g| (*g).to_owned()).collect(),
         public_ipv4: None,
+        is_logged: false,
     }
 }
 

@@ -2,9 +2,9 @@
 //! combination of groups that somebody here has, which tries its groups and drops. Pure.
 
 use super::super::table::{Kind, Tables};
-use super::HOSTS;
 use super::rules::{inet, within};
 use super::view::View;
+use super::{HOSTS, flows};
 use neargate_domain::vpc_network::{GroupNetwork, GroupPeer, GroupRule, Traffic};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
@@ -71,7 +71,7 @@ pub(super) fn plan(view: &View, t: &mut Tables) {
                 .iter()
                 .map(|id| format!("jump {}", chain(direction, id)))
                 .collect();
-            rules.push("drop".into());
+            rules.push(flows::refused(view, direction).into());
             t.chain(inet(&name), rules);
             let map = inet(&format!("{direction}_of"));
             t.value(&map, port.address.to_string(), format!("goto {name}"));

@@ -6,6 +6,7 @@
 //! lets nothing through.
 
 mod acl;
+pub(super) mod flows;
 mod groups;
 mod layout;
 mod namespace;
@@ -329,6 +330,21 @@ impl Vpcs {
             .collect()
     }
 
+    /// The VPCs that are here and have a flow log, with the private addresses whose flows are counted.
+    pub(super) fn logged(&self) -> BTreeMap<String, Vec<Ipv4Addr>> {
+        let state = self.state.lock();
+        let here = state.routers.iter().filter(|(_, router)| router.is_made());
+        let here = here.filter(|(id, _)| state.told.vpc(id).is_some_and(|vpc| vpc.is_logged));
+        let logged = |vpc_id: &String| {
+            let attached = state.attached.get(vpc_id).into_iter();
+            let interfaces = attached.flat_map(|a| a.values().map(|a| &a.interface));
+            let told = |id: &str| state.told.interface(vpc_id, id);
+            let those = interfaces.filter(|i| told(&i.id).is_some_and(|told| told.is_logged));
+            those.map(|i| i.private_ipv4).collect()
+        };
+        here.map(|(id, _)| (id.clone(), logged(id))).collect()
+    }
+
     /// Takes every VPC away that has no interface here, and makes none again.
     pub(super) async fn end(self: &Arc<Self>) -> Result<(), NetworkError> {
         let all = {
@@ -427,6 +443,7 @@ impl State {
                 address: interface.private_ipv4,
                 gateway: interface.gateway,
                 groups: groups.into_iter().collect(),
+                is_logged: told.is_some_and(|told| told.is_logged),
                 public: match told {
                     Some(told) => told.public_ipv4,
                     None if attached.told => None,

@@ -1,6 +1,7 @@
 //! A VPC's firewall, in the namespace that is its router: pure. What reaches the namespace passes,
 //! in this order, the guard (nobody sends as somebody else), the public addresses (a packet for one
-//! is the interface's), the network ACLs, the security groups of who sends, those of who receives,
+//! is the interface's), the security groups and the network ACL of who sends, the ACL and the groups of
+//! who receives, the counting of what somebody wants flow logs of,
 //! and the public addresses again (what leaves by a gateway comes from there). What no rule lets
 //! through is dropped, IPv6 with it.
 //!
@@ -12,7 +13,7 @@ use super::super::names::{self, PEERING_PREFIX, VETH_PREFIX};
 use super::super::table::{Kind, Tables};
 use super::super::{INSTANCE_METADATA_PORT, TASK_ENDPOINT};
 use super::view::View;
-use super::{HOST, HOSTS, IGW, INSTANCE_METADATA, OVERLAY, UPLINK, acl, groups};
+use super::{HOST, HOSTS, IGW, INSTANCE_METADATA, OVERLAY, UPLINK, acl, flows, groups};
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::Target;
 use std::collections::BTreeSet;
@@ -75,18 +76,19 @@ pub(in crate::net) fn plan(view: &View) -> Tables {
     t.hooked(
         inet("egress"),
         "type filter hook forward priority 0; policy drop;",
-        egress(),
+        egress(view),
     );
     t.hooked(
         inet("ingress"),
-        "type filter hook forward priority 1; policy drop;",
-        ingress(),
+        "type filter hook forward priority 2; policy drop;",
+        ingress(view),
     );
     t.hooked(
         inet("to_public"),
         "type nat hook postrouting priority 100; policy accept;",
         to_public(view),
     );
+    flows::plan(view, t);
     acl::plan(view, t);
     groups::plan(view, t);
     for port in &view.ports {
@@ -187,7 +189,7 @@ fn input(view: &View) -> Vec<String> {
 /// services of the cloud that this host is in hold its credentials, except DNS, which some clouds
 /// serve there. A peer reaches interfaces of this VPC and nothing beyond, and is reached by them alone
 /// (<https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-basics.html#vpc-peering-limitations>).
-fn egress() -> Vec<String> {
+fn egress(view: &View) -> Vec<String> {
     vec![
         "ct state invalid drop".into(),
         format!("iifname \"{UPLINK}\" oifname \"{UPLINK}\" drop"),
@@ -200,16 +202,18 @@ fn egress() -> Vec<String> {
         format!("iifname {{ \"{UPLINK}\", \"{OVERLAY}\" }} accept"),
         format!("iifname \"{PEERING_PREFIX}*\" accept"),
         "ip saddr vmap @egress_of".into(),
+        flows::refused(view, "egress").into(),
     ]
 }
 
 /// The groups of who receives.
-fn ingress() -> Vec<String> {
+fn ingress(view: &View) -> Vec<String> {
     vec![
         "ct state established,related accept".into(),
         format!("oifname {{ \"{UPLINK}\", \"{OVERLAY}\" }} accept"),
         format!("oifname \"{PEERING_PREFIX}*\" accept"),
         "ip daddr vmap @ingress_of".into(),
+        flows::refused(view, "ingress").into(),
     ]
 }
 

@@ -284,6 +284,7 @@ mod tests {
 
     fn vpc(id: &str) -> VpcNetwork {
         VpcNetwork {
+            is_logged: false,
             vpc_id: id.to_owned(),
             ranges: vec!["10.0.0.0/16".parse::<Cidr>().expect("a range")],
             is_default: false,

@@ -46,6 +46,8 @@ pub(in crate::net) struct Port {
     pub(in crate::net) public: Option<Ipv4Addr>,
     /// It is an instance's own.
     pub(in crate::net) is_instance: bool,
+    /// Its flows are counted.
+    pub(in crate::net) is_logged: bool,
 }
 
 impl From<&InterfaceNetwork> for Member {
@@ -65,6 +67,11 @@ impl View {
     /// Is the address of this VPC?
     pub(in crate::net) fn contains(&self, address: Ipv4Addr) -> bool {
         self.ranges().iter().any(|range| range.contains(address))
+    }
+
+    /// Does anybody want to know of flows here?
+    pub(in crate::net) fn is_logged(&self) -> bool {
+        self.vpc.as_ref().is_some_and(|vpc| vpc.is_logged)
     }
 
     /// The interfaces whose flows the router may remember: those here, and those of peers.

@@ -7,6 +7,7 @@ pub(super) mod dhcp_options;
 pub(super) mod egress_only;
 pub(super) mod endpoint_services;
 pub(super) mod endpoints;
+pub(super) mod flow_logs;
 pub(super) mod group_rules;
 pub(super) mod images;
 pub(super) mod instance_types;

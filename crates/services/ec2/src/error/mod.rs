@@ -3,6 +3,7 @@
 
 pub(super) mod acl;
 pub(super) mod address;
+pub(super) mod flow_log;
 pub(super) mod group;
 pub(super) mod instance;
 pub(super) mod key;

@@ -1,6 +1,7 @@
 //! From records to networks: pure.
 
 use super::records::Records;
+use crate::model::LoggedKind;
 use neargate_domain::Cidr;
 use neargate_domain::vpc_network::{
     AclNetwork, AclRule, GroupNetwork, GroupPeer, GroupRule, InterfaceNetwork, Route,
@@ -23,11 +24,20 @@ pub(super) fn vpc(records: &Records, id: &str) -> Option<VpcNetwork> {
         acl: records.acls.get(&subnet.acl.acl_id).and_then(acl),
     });
     let groups = records.groups.iter().filter(|(_, g)| g.vpc_id == id);
+    let in_vpc = |vpc_id: Option<&String>| vpc_id.is_some_and(|vpc_id| vpc_id == id);
     Some(VpcNetwork {
         vpc_id: id.to_owned(),
         ranges: vpc.ranges().collect(),
         is_default: vpc.is_default,
         default_group: vpc.default_group_id.clone(),
+        is_logged: records.flow_logs.values().any(|log| match log.of {
+            LoggedKind::Vpc => log.resource_id == id,
+            LoggedKind::Subnet => in_vpc(records.subnets.get(&log.resource_id).map(|s| &s.vpc_id)),
+            LoggedKind::Interface => {
+                let interface = records.interfaces.get(&log.resource_id);
+                in_vpc(interface.map(|i| &i.interface.vpc_id))
+            }
+        }),
         peers: peers(records, id).map(|side| side.vpc_id.clone()).collect(),
         subnets: subnets.collect(),
         groups: groups
@@ -51,6 +61,7 @@ pub(super) fn interface(records: &Records, (_, id): &(String, String)) -> Option
         private_ipv4: of.private_ipv4,
         security_groups: of.security_groups.clone(),
         public_ipv4: stored.public.as_ref().map(|p| p.ipv4),
+        is_logged: records.flow_logs.values().any(|log| log.is_of(of)),
     })
 }
 

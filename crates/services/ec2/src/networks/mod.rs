@@ -10,12 +10,15 @@ mod records;
 mod tests;
 
 use neargate_base::backoff::Backoff;
-use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, VpcNetwork};
+use neargate_domain::NetworkInterface;
+use neargate_domain::vpc_network::{InterfaceNetwork, NetworkChange, Target, VpcNetwork};
+use neargate_service::eni::Interface;
 use neargate_service::{AwsError, House};
 use neargate_store::{Event, MAX_PAGE, Revision};
 use parking_lot::Mutex;
 use records::{Records, Touched};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -39,6 +42,19 @@ struct Told {
     /// By VPC and interface.
     interfaces: BTreeMap<(String, String), InterfaceNetwork>,
     hosts: Vec<mpsc::Sender<NetworkChange>>,
+    /// The records of interfaces of flow logs by VPC and private address, also of those that are gone.
+    logged: BTreeMap<(String, Ipv4Addr), Interface>,
+}
+
+/// By what traffic leaves an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By something else in the VPC, or to it.
+    Vpc,
+    InternetGateway,
+    Peering {
+        within_region: bool,
+    },
 }
 
 impl Default for Networks {
@@ -74,6 +90,47 @@ impl Networks {
         let _ = seen
             .wait_for(|at| at.is_some_and(|at| at >= revision))
             .await;
+    }
+
+    /// The record of the interface of a flow log that has, or had last, an address.
+    pub(crate) fn logged(&self, vpc_id: &str, address: Ipv4Addr) -> Option<Interface> {
+        let told = self.told.lock();
+        told.logged.get(&(vpc_id.to_owned(), address)).cloned()
+    }
+
+    /// Forgets the interfaces that are gone but for those of `keep`.
+    pub(crate) fn forget_logged(&self, keep: &BTreeSet<(String, Ipv4Addr)>) {
+        let mut told = self.told.lock();
+        let Told {
+            logged, interfaces, ..
+        } = &mut *told;
+        logged.retain(|key, record| {
+            let at = (key.0.clone(), record.interface.id.clone());
+            interfaces.get(&at).is_some_and(|i| i.is_logged) || keep.contains(key)
+        });
+    }
+
+    /// Where a subnet's routes lead to an address from, as hosts are told; `None`: nowhere.
+    pub(crate) fn way(&self, interface: &NetworkInterface, to: Ipv4Addr) -> Option<Way> {
+        let told = self.told.lock();
+        let vpc = told.vpcs.get(&interface.vpc_id)?;
+        if vpc.ranges.iter().any(|range| range.contains(to)) {
+            return Some(Way::Vpc);
+        }
+        let mut subnets = vpc.subnets.iter();
+        let subnet = subnets.find(|s| s.subnet_id == interface.subnet_id)?;
+        let routes = subnet.routes.iter().filter(|route| route.to.contains(to));
+        match &routes.max_by_key(|route| route.to.prefix_len())?.by {
+            Target::InternetGateway => Some(Way::InternetGateway),
+            Target::NatGateway { .. } => Some(Way::Vpc),
+            Target::Peering { vpc_id } => {
+                let far = told.vpcs.get(vpc_id)?;
+                Some(Way::Peering {
+                    within_region: far.dns.region == vpc.dns.region,
+                })
+            }
+            Target::Blackhole => None,
+        }
     }
 
     /// Follows the store until the future is dropped.
@@ -155,6 +212,12 @@ impl Networks {
         for at in &touched.interfaces {
             match compile::interface(records, at) {
                 Some(interface) if told.interfaces.get(at) != Some(&interface) => {
+                    if let Some(record) = records.interfaces.get(&at.1)
+                        && interface.is_logged
+                    {
+                        let key = (at.0.clone(), interface.private_ipv4);
+                        told.logged.insert(key, record.clone());
+                    }
                     told.interfaces.insert(at.clone(), interface.clone());
                     changes.push(NetworkChange::Interface(interface));
                 }

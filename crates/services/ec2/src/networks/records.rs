@@ -1,6 +1,7 @@
 //! EC2's records in memory, as far as a network is made from them, and which networks a changed
 //! record touches.
 
+use crate::model::FlowLog;
 use neargate_base::Region;
 use neargate_service::eni::Interface;
 use neargate_service::vpc::{
@@ -26,6 +27,7 @@ pub(super) struct Records {
     pub(super) peerings: BTreeMap<String, PeeringConnection>,
     pub(super) prefix_lists: BTreeMap<String, ManagedPrefixList>,
     pub(super) interfaces: BTreeMap<String, Interface>,
+    pub(super) flow_logs: BTreeMap<String, FlowLog>,
 }
 
 /// What has to be looked at again.
@@ -116,6 +118,12 @@ impl Records {
             NetworkAcl::KIND => self.put_as::<NetworkAcl>(entry),
             PeeringConnection::KIND => self.put_as::<PeeringConnection>(entry),
             Interface::KIND => self.put_as::<Interface>(entry),
+            FlowLog::KIND => {
+                let stored = db::decode::<FlowLog>(entry)?;
+                let touched = self.logged(&stored.value);
+                self.flow_logs.insert(stored.id().to_owned(), stored.value);
+                Ok(touched)
+            }
             ManagedPrefixList::KIND => {
                 let stored = db::decode::<ManagedPrefixList>(entry)?;
                 let id = stored.id().to_owned();
@@ -137,6 +145,11 @@ impl Records {
             NetworkAcl::KIND => self.delete_as::<NetworkAcl>(key),
             PeeringConnection::KIND => self.delete_as::<PeeringConnection>(key),
             Interface::KIND => self.delete_as::<Interface>(key),
+            FlowLog::KIND => {
+                let id = key.rsplit('/').next().unwrap_or_default();
+                let gone = self.flow_logs.remove(id);
+                gone.map_or_else(Touched::default, |gone| self.logged(&gone))
+            }
             ManagedPrefixList::KIND => {
                 let id = key.rsplit('/').next().unwrap_or_default();
                 self.prefix_lists.remove(id);
@@ -151,6 +164,24 @@ impl Records {
         Touched {
             vpcs: self.vpcs.keys().cloned().collect(),
             interfaces: self.interfaces.iter().map(interface).collect(),
+        }
+    }
+
+    /// What a flow log is about.
+    fn logged(&self, log: &FlowLog) -> Touched {
+        let id = &log.resource_id;
+        let those = self
+            .interfaces
+            .values()
+            .filter(|it| log.is_of(&it.interface));
+        let at = |it: &Interface| (it.interface.vpc_id.clone(), it.interface.id.clone());
+        let interfaces: BTreeSet<_> = those.map(at).collect();
+        let vpcs = interfaces.iter().map(|(vpc_id, _)| vpc_id.clone());
+        let subnet = self.subnets.get(id).map(|subnet| subnet.vpc_id.clone());
+        let own = self.vpcs.contains_key(id).then(|| id.clone());
+        Touched {
+            vpcs: vpcs.chain(subnet).chain(own).collect(),
+            interfaces,
         }
     }
 

@@ -9,4 +9,5 @@ fn the_stored_form_is_pinned() {
     check::<crate::model::LaunchTemplate>(dir);
     check::<crate::model::KeyPair>(dir);
     check::<crate::model::KeyName>(dir);
+    check::<crate::model::FlowLog>(dir);
 }

@@ -2,10 +2,11 @@
 
 use super::size;
 use crate::health::{self, status_key};
-use crate::model::{HealthCheck, HealthStatus};
+use crate::model::HealthCheck;
 use crate::{Route53, error};
 use neargate_api_route53 as api;
 use neargate_service::db::settle;
+use neargate_service::dns::HealthStatus;
 use neargate_service::{AwsError, Ctx, Stored};
 use neargate_service::{dns, outbound};
 use neargate_wire::json::Json;

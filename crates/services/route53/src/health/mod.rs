@@ -6,12 +6,13 @@
 
 mod probe;
 
-use crate::model::{HealthCheck, HealthStatus};
+use crate::model::HealthCheck;
 use neargate_api_route53 as api;
 use neargate_base::backoff::Backoff;
 use neargate_base::task::spawn;
 use neargate_base::{AccountId, Timestamp};
 use neargate_service::dns;
+use neargate_service::dns::HealthStatus;
 use neargate_service::{AwsError, House, Resource, Stored, db};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The zones and record sets in memory, and what a resolver is told of them.
 
-use crate::model::HealthStatus;
 use neargate_domain::dns::{self as domain, Zone, ZoneChange};
+use neargate_service::dns::HealthStatus;
 use neargate_service::dns::{self, HostedZone, RecordData, RecordSet, Routing};
 use neargate_service::{AwsError, Resource, db};
 use neargate_store::Entry;

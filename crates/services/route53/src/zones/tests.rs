@@ -1,10 +1,10 @@
 //! What an edge is told, from the store on.
 
 use super::Zones;
-use crate::model::HealthStatus;
 use neargate_base::task::spawn;
 use neargate_domain::dns::{RecordData, Routing, ZoneChange};
 use neargate_service::db;
+use neargate_service::dns::HealthStatus;
 use neargate_service::dns::{self, HostedZone, RecordSet, ZoneVpc};
 use neargate_testkit::Lab;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::instances::status;
 use super::namespaces::service_named;
 use crate::controller::of_service;
 use crate::model::{Instance, InstancesRevision, NamespaceName, Service, part};
-use crate::{ServiceDiscovery, error};
+use crate::{ServiceDiscovery, checks, error};
 use neargate_api_servicediscovery as api;
 use neargate_service::page::Size;
 use neargate_service::{AwsError, Ctx, Stored, db};
@@ -64,7 +64,8 @@ pub async fn discover_instances(
         all.retain(|i| has(i, &optional));
     }
     let now = cx.now();
-    let is = |i: &Instance, wanted: &str| status(&service, i, now) == wanted;
+    let found = checks::found(&cx, &service).await?;
+    let is = |i: &Instance, wanted: &str| status(&found, i, now) == wanted;
     let is_checked = service.custom_health || service.health_check.is_some();
     let filter = input.health_status.as_deref().filter(|_| is_checked);
     match filter.unwrap_or("ALL") {
@@ -76,7 +77,7 @@ pub async fn discover_instances(
     }
     all.truncate(MOST.clamp(input.max_results));
     let summary = |i: Instance| api::HttpInstanceSummary {
-        health_status: Some(status(&service, &i, now).to_owned()),
+        health_status: Some(status(&found, &i, now).to_owned()),
         instance_id: Some(i.id),
         namespace_name: Some(input.namespace_name.clone()),
         service_name: Some(service.name.clone()),

@@ -4,11 +4,12 @@ use super::services::{instances_of, submit};
 use super::{namespace, operations, service};
 use crate::controller::of_service;
 use crate::model::{CustomHealth, Instance, InstancesRevision, NamespaceType, Service, part};
-use crate::{ServiceDiscovery, error};
+use crate::{ServiceDiscovery, checks, error};
 use neargate_api_servicediscovery as api;
 use neargate_base::Timestamp;
 use neargate_service::db::settle;
 use neargate_service::instance::Instance as Ec2Instance;
+use neargate_service::outbound;
 use neargate_service::page::{Size, page};
 use neargate_service::{AwsError, Ctx, Stored, db};
 use neargate_wire::structure::Unit;
@@ -143,6 +144,9 @@ fn check(
             );
         }
     }
+    if service.health_check.is_some() && !has("AWS_ALIAS_DNS_NAME") {
+        checkable(attributes)?;
+    }
     let Some(dns) = &service.dns else {
         return Ok(());
     };
@@ -180,6 +184,26 @@ fn check(
         );
     }
     Ok(())
+}
+
+/// What Route 53 checks has a public address and a port.
+fn checkable(attributes: &BTreeMap<String, String>) -> Result<(), AwsError> {
+    let addresses = ["AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6"];
+    let address = addresses.iter().find_map(|name| attributes.get(*name));
+    let address = address.and_then(|address| address.parse().ok());
+    if !address.is_some_and(outbound::is_public) {
+        return Err(error::invalid_input(
+            "A service with a HealthCheckConfig needs AWS_INSTANCE_IPV4 or AWS_INSTANCE_IPV6 with a \
+             public address, which Route 53 can reach.",
+        ));
+    }
+    match attributes.contains_key("AWS_INSTANCE_PORT") {
+        true => Ok(()),
+        false => Err(error::invalid_input(
+            "The attribute AWS_INSTANCE_PORT is required, because the service has a \
+             HealthCheckConfig.",
+        )),
+    }
 }
 
 pub async fn deregister_instance(
@@ -239,14 +263,20 @@ pub async fn get_instance(
     })
 }
 
-/// AWS's word for how an instance is now.
-pub(super) fn status(service: &Service, instance: &Instance, now: Timestamp) -> &'static str {
-    match (&instance.health, &service.health_check) {
-        (Some(health), _) if health.is_healthy(now) => "HEALTHY",
-        (Some(_), _) => "UNHEALTHY",
-        // Nothing is checked: see `CreateService` in the table.
-        (None, Some(_)) => "HEALTHY",
-        (None, None) => "UNKNOWN",
+/// AWS's word for how an instance is now, as it was said, or as a health check `found`.
+pub(super) fn status(
+    found: &BTreeMap<String, bool>,
+    instance: &Instance,
+    now: Timestamp,
+) -> &'static str {
+    let said = instance
+        .health
+        .as_ref()
+        .map(|health| health.is_healthy(now));
+    match said.or_else(|| found.get(&instance.id).copied()) {
+        Some(true) => "HEALTHY",
+        Some(false) => "UNHEALTHY",
+        None => "UNKNOWN",
     }
 }
 
@@ -269,8 +299,9 @@ pub async fn get_instances_health_status(
     let size = PAGE.clamp(input.max_results);
     let token = input.next_token.as_deref();
     let page = page(all, token, size, |i| i.id().to_owned()).map_err(|_| error::invalid_token())?;
+    let checked = checks::found(&cx, &found).await?;
     let status = |i: &Stored<Instance>| {
-        let status = status(&found, i, cx.now()).to_owned();
+        let status = status(&checked, i, cx.now()).to_owned();
         (i.value.id.clone(), status)
     };
     Ok(api::GetInstancesHealthStatusOutput {

@@ -4,8 +4,8 @@ use super::namespaces::service_named;
 use super::{id, namespace, operations, random, service, service_arn, tags, ttl};
 use crate::controller::of_service;
 use crate::model::{
-    Dns, HealthCheck, Instance, InstancesRevision, Namespace, NamespaceType, Operation, Service,
-    ServiceName, Submitted, part,
+    Check, Dns, HealthCheck, Instance, InstancesRevision, Namespace, NamespaceType, Operation,
+    Service, ServiceName, Submitted, part,
 };
 use crate::{ServiceDiscovery, error};
 use neargate_api_servicediscovery as api;
@@ -149,17 +149,18 @@ fn health_check_of(
     health_check(config).map(Some)
 }
 
-/// Nothing checks instances as Route 53 does yet, and what is not checked is not called healthy.
 fn health_check(config: &api::HealthCheckConfig) -> Result<HealthCheck, AwsError> {
     if config.r#type == "TCP" && config.resource_path.is_some() {
         return Err(error::invalid_input(
             "ResourcePath can't be specified for a health check of type TCP.",
         ));
     }
-    Err(AwsError::not_implemented(
-        "servicediscovery",
-        "HealthCheckConfig (Route 53's health checks)",
-    ))
+    let path = config.resource_path.clone().filter(|path| !path.is_empty());
+    Ok(HealthCheck {
+        kind: config.r#type.clone(),
+        resource_path: path.or_else(|| (config.r#type != "TCP").then(|| "/".into())),
+        failure_threshold: config.failure_threshold.unwrap_or(1),
+    })
 }
 
 /// As it is shown, with this many instances.
@@ -330,7 +331,10 @@ pub async fn delete_service(
         let revision = cx.db().get_key::<InstancesRevision>(&revision).await?;
         let submitted = of_service::<Submitted>(&cx.scope, found.id());
         let submitted = cx.db().list_prefix::<Submitted>(&submitted).await?;
-        if !submitted.is_empty() || instances_of(&cx, found.id()).await? > 0 {
+        let checks = of_service::<Check>(&cx.scope, found.id());
+        let checks = cx.db().list_prefix::<Check>(&checks).await?;
+        let is_idle = submitted.is_empty() && checks.is_empty();
+        if !is_idle || instances_of(&cx, found.id()).await? > 0 {
             return Err(error::service_in_use());
         }
         let name = format!("{}/{}", found.namespace_id, part(&found.name));

@@ -1,6 +1,7 @@
 //! `Publish` and `PublishBatch`.
 
 use super::{Place, place_for};
+use crate::deliver::sealed;
 use crate::message::{Attribute, Kind, Message, Order, SignatureVersion};
 use crate::model::Topic;
 use crate::topics::View;
@@ -8,6 +9,7 @@ use crate::{Sns, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use neargate_api_sns as api;
+use neargate_service::data_keys::{DataKey, Under};
 use neargate_service::{AwsError, Ctx};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -69,9 +71,10 @@ pub async fn publish(
     }
     let view = topic(&sns, &cx, &arn).await?;
     let message = message(&cx, &view, asked)?;
+    let key = data_key(&sns, &cx, &view).await?;
     let published = sns
         .deliveries
-        .publish(&cx.house, &view, vec![message])
+        .publish(&cx.house, &view, vec![message], key.as_deref())
         .await?;
     let published = published.into_iter().next().ok_or_else(error::throttled)?;
     Ok(api::PublishOutput {
@@ -122,7 +125,11 @@ pub async fn publish_batch(
     if bytes > MOST_BYTES {
         return Err(error::batch_too_long());
     }
-    let published = sns.deliveries.publish(&cx.house, &view, messages).await?;
+    let key = data_key(&sns, &cx, &view).await?;
+    let published = sns
+        .deliveries
+        .publish(&cx.house, &view, messages, key.as_deref())
+        .await?;
     let each = ids.into_iter().zip(published);
     let each = each.map(|(id, published)| api::PublishBatchResultEntry {
         id: Some(id),
@@ -139,6 +146,23 @@ async fn topic(sns: &Sns, cx: &Ctx, arn: &str) -> Result<Arc<View>, AwsError> {
     let Place { scope, name } = place_for(cx, "TopicArn", arn, "Publish").await?;
     let view = sns.deliveries.topics.view(&cx.house, &scope, &name).await?;
     view.ok_or_else(error::topic_not_found)
+}
+
+/// What messages are kept under, where the topic has a key of KMS.
+async fn data_key(sns: &Sns, cx: &Ctx, view: &View) -> Result<Option<Arc<DataKey>>, AwsError> {
+    let key_id = view.topic.attribute("KmsMasterKeyId");
+    let Some(key_id) = key_id.filter(|key| !key.is_empty()) else {
+        return Ok(None);
+    };
+    let context = sealed::encryption_context(&view.arn);
+    let under = Under {
+        via: "sns",
+        scope: &view.scope,
+        context: &context,
+        reuse: sealed::REUSE,
+    };
+    let key = sns.deliveries.keys.current(cx, key_id, under).await;
+    key.map(Some).map_err(error::of_kms)
 }
 
 /// What needs no topic to be checked; how many bytes count.

@@ -10,6 +10,7 @@ mod lane;
 mod log;
 pub mod outstanding;
 pub mod retry;
+pub mod sealed;
 
 use crate::error;
 use crate::message::{Message, Order};
@@ -18,11 +19,13 @@ use crate::topics::{Subscriber, Topics, View};
 use lane::Lanes;
 use log::Log;
 use neargate_base::task;
+use neargate_service::data_keys::{DataKey, DataKeys};
 use neargate_service::journal::Journal;
 use neargate_service::metrics::Datum;
 use neargate_service::{AwsError, House, Scope};
-use outstanding::{Frame, Outstanding, Seen};
+use outstanding::{Frame, Kept, Outstanding, Seen};
 use parking_lot::Mutex;
+use sealed::SealedMessage;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
@@ -56,6 +59,8 @@ pub struct Deliveries {
     /// Who publishes to a FIFO topic waits for those before.
     orders: Mutex<HashMap<String, Arc<tokio::sync::Mutex<u128>>>>,
     house: OnceLock<Arc<House>>,
+    /// What messages of topics with a key of KMS are kept under.
+    pub keys: DataKeys,
 }
 
 /// A message for one subscription.
@@ -90,6 +95,7 @@ impl Deliveries {
             doubtful: Semaphore::new(DOUBTFUL),
             orders: Mutex::default(),
             house: OnceLock::new(),
+            keys: DataKeys::default(),
         }))
     }
 
@@ -97,18 +103,34 @@ impl Deliveries {
     pub fn begin(self: &Arc<Self>, house: &Arc<House>) {
         // Only the first house is one.
         let _ = self.house.set(house.clone());
-        let left: Vec<Item> = {
-            let state = self.journal.state();
-            let each = state.pending.iter().flat_map(|(number, pending)| {
-                pending.targets.iter().map(|target| Item {
-                    number: *number,
-                    message: pending.message.clone(),
-                    target: target.clone(),
-                })
+        let (mut left, mut sealed) = (Vec::new(), Vec::new());
+        for (number, pending) in &self.journal.state().pending {
+            match &pending.message {
+                Kept::Plain(message) => {
+                    left.push((*number, message.clone(), pending.targets.clone()));
+                }
+                Kept::Sealed(message) => {
+                    sealed.push((*number, message.clone(), pending.targets.clone()));
+                }
+            }
+        }
+        for (number, message, targets) in left {
+            self.take_up(number, &message, targets);
+        }
+        if !sealed.is_empty() {
+            let opening = sealed::take_up(Arc::downgrade(self), house.clone(), sealed);
+            task::spawn("sns-sealed", opening);
+        }
+    }
+
+    fn take_up(self: &Arc<Self>, number: u64, message: &Arc<Message>, targets: BTreeSet<String>) {
+        for target in targets {
+            self.enqueue(Item {
+                number,
+                message: message.clone(),
+                target,
             });
-            each.collect()
-        };
-        left.into_iter().for_each(|item| self.enqueue(item));
+        }
     }
 
     /// Writes deliveries of deliveries to CloudWatch Logs, for as long as it is polled.
@@ -116,7 +138,7 @@ impl Deliveries {
         self.log.run(&house).await;
     }
 
-    /// Publishes messages to a topic, all or none of them.
+    /// Publishes messages to a topic, all or none of them, kept under this data key if there is one.
     ///
     /// # Errors
     /// When they cannot be kept.
@@ -125,9 +147,10 @@ impl Deliveries {
         house: &Arc<House>,
         view: &View,
         messages: Vec<Message>,
+        key: Option<&DataKey>,
     ) -> Result<Vec<Published>, AwsError> {
         if view.topic.is_fifo() {
-            return self.publish_in_order(house, view, messages).await;
+            return self.publish_in_order(house, view, messages, key).await;
         }
         let (mut frames, mut items, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         for message in messages {
@@ -135,7 +158,7 @@ impl Deliveries {
                 message_id: message.id.clone(),
                 sequence_number: None,
             });
-            self.route(house, view, message, &mut frames, &mut items)?;
+            self.route(house, view, message, key, &mut frames, &mut items)?;
         }
         self.keep(frames, items, None).await?;
         Ok(answers)
@@ -147,6 +170,7 @@ impl Deliveries {
         house: &Arc<House>,
         view: &View,
         messages: Vec<Message>,
+        key: Option<&DataKey>,
     ) -> Result<Vec<Published>, AwsError> {
         let order = self
             .orders
@@ -190,7 +214,7 @@ impl Deliveries {
             });
             told.insert(key.clone(), seen.clone());
             frames.push(Frame::Seen { key, seen });
-            self.route(house, view, message, &mut frames, &mut items)?;
+            self.route(house, view, message, key, &mut frames, &mut items)?;
         }
         self.keep(frames, items, Some(last)).await?;
         Ok(answers)
@@ -220,6 +244,7 @@ impl Deliveries {
         house: &House,
         view: &View,
         message: Message,
+        key: Option<&DataKey>,
         frames: &mut Vec<Frame>,
         items: &mut Vec<Item>,
     ) -> Result<(), AwsError> {
@@ -255,10 +280,17 @@ impl Deliveries {
             message: message.clone(),
             target: target.clone(),
         }));
-        frames.push(Frame::Publish {
-            number,
-            message,
-            targets,
+        frames.push(match key {
+            Some(key) => Frame::Sealed {
+                number,
+                message: Arc::new(SealedMessage::of(&message, key)),
+                targets,
+            },
+            None => Frame::Publish {
+                number,
+                message,
+                targets,
+            },
         });
         Ok(())
     }

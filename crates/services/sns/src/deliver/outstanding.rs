@@ -1,6 +1,7 @@
 //! What is still to be delivered, and what was published to FIFO topics a moment ago: the state that the
 //! journal's frames add up to.
 
+use super::sealed::SealedMessage;
 use crate::message::Message;
 use neargate_base::Timestamp;
 use neargate_service::journal::State;
@@ -22,6 +23,12 @@ pub enum Frame {
     Publish {
         number: u64,
         message: Arc<Message>,
+        targets: BTreeSet<String>,
+    },
+    /// The same of a topic with a key of KMS.
+    Sealed {
+        number: u64,
+        message: Arc<SealedMessage>,
         targets: BTreeSet<String>,
     },
     /// A subscription needs it no more.
@@ -46,8 +53,24 @@ impl Frame {
 
 #[derive(Debug)]
 pub struct Pending {
-    pub message: Arc<Message>,
+    pub message: Kept,
     pub targets: BTreeSet<String>,
+}
+
+/// A message as it is kept.
+#[derive(Debug, Clone)]
+pub enum Kept {
+    Plain(Arc<Message>),
+    Sealed(Arc<SealedMessage>),
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        match self {
+            Kept::Plain(message) => message.bytes(),
+            Kept::Sealed(message) => 512 + message.sealed.as_bytes().len(),
+        }
+    }
 }
 
 /// See the [module](self).
@@ -77,11 +100,12 @@ impl Outstanding {
                 number,
                 message,
                 targets,
-            } => {
-                self.next = self.next.max(number + 1);
-                self.bytes += message.bytes();
-                self.pending.insert(number, Pending { message, targets });
-            }
+            } => self.add(number, Kept::Plain(message), targets),
+            Frame::Sealed {
+                number,
+                message,
+                targets,
+            } => self.add(number, Kept::Sealed(message), targets),
             Frame::Done { number, target } => {
                 let Some(pending) = self.pending.get_mut(&number) else {
                     return;
@@ -97,6 +121,12 @@ impl Outstanding {
                 self.seen.insert(key, seen);
             }
         }
+    }
+
+    fn add(&mut self, number: u64, message: Kept, targets: BTreeSet<String>) {
+        self.next = self.next.max(number + 1);
+        self.bytes += message.bytes();
+        self.pending.insert(number, Pending { message, targets });
     }
 
     fn sweep(&mut self) {
@@ -122,10 +152,18 @@ impl State for Outstanding {
 
     fn frames(&self, put: &mut dyn FnMut(&[u8])) {
         for (number, pending) in &self.pending {
-            let frame = Frame::Publish {
-                number: *number,
-                message: pending.message.clone(),
-                targets: pending.targets.clone(),
+            let (number, targets) = (*number, pending.targets.clone());
+            let frame = match pending.message.clone() {
+                Kept::Plain(message) => Frame::Publish {
+                    number,
+                    message,
+                    targets,
+                },
+                Kept::Sealed(message) => Frame::Sealed {
+                    number,
+                    message,
+                    targets,
+                },
             };
             put(&frame.bytes());
         }

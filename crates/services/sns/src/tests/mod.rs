@@ -4,6 +4,7 @@
 mod delivery;
 mod endpoints;
 mod fifo;
+mod kms;
 mod subscriptions;
 mod topics;
 
@@ -89,7 +90,7 @@ impl Bench {
         let (sns, queues) = (Arc::new(sns), Arc::new(Queues::default()));
         let table = OperationTable::new(&sqs::SERVICE, queues.clone())
             .on(sqs::ops::SendMessage, send_message);
-        let tables: Vec<Arc<dyn Service>> = vec![sns.clone().table(), Arc::new(table)];
+        let tables = vec![sns.clone().table(), Arc::new(table), kms::table()];
         lab.house.caller.connect(tables);
         lab.house.authority.take(Arc::new(Anyone));
         let outbox = Arc::new(Kept::default());

@@ -53,12 +53,6 @@ pub async fn check_redrive(
     name: &str,
     given: &BTreeMap<String, String>,
 ) -> Result<(), AwsError> {
-    if given
-        .get(attributes::KMS_KEY)
-        .is_some_and(|key| !key.is_empty())
-    {
-        return Err(AwsError::not_implemented("sqs", "KmsMasterKeyId"));
-    }
     let Some(text) = given.get(REDRIVE).filter(|text| !text.is_empty()) else {
         return Ok(());
     };

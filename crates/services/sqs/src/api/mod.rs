@@ -17,6 +17,7 @@ use crate::engine::Handle;
 use crate::model::Queue;
 use crate::{Sqs, error};
 use neargate_base::AccountId;
+use neargate_service::data_keys::EncryptionContext;
 use neargate_service::{AwsError, Ctx, Scope, Stored, db};
 use std::sync::Arc;
 
@@ -37,6 +38,11 @@ impl Found {
         let receipt = Receipt::read(&cx.house.root_key, self.queue.id, handle);
         receipt.ok_or_else(|| error::receipt_handle(handle))
     }
+}
+
+/// What KMS binds the data keys of a queue to.
+pub fn encryption_context(queue_arn: &str) -> EncryptionContext {
+    [("aws:sqs:arn".to_owned(), queue_arn.to_owned())].into()
 }
 
 /// Whose queue a URL names, and which. Hosts have many names: only the path counts, `/ACCOUNT/NAME`, whatever stands

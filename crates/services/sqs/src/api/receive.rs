@@ -1,14 +1,15 @@
 //! Messages go out.
 
-use super::{Found, by_arn, find};
+use super::{Found, by_arn, encryption_context, find};
 use crate::attributes::Rules;
 use crate::content::{
-    self, Attribute, Content, Receipt, Value, md5_of, md5_of_attributes, sequence_number,
+    self, Attribute, Content, Envelope, Receipt, Value, md5_of, md5_of_attributes, sequence_number,
 };
 use crate::engine::{Ask, Handle, Taken};
 use crate::{Sqs, error};
 use neargate_api_sqs as api;
-use neargate_service::{AwsError, Ctx};
+use neargate_service::data_keys::Under;
+use neargate_service::{AwsError, Ctx, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -95,7 +96,7 @@ pub async fn receive_message(
         found.handle.tally.empty.fetch_add(1, Ordering::Relaxed);
         return Ok(api::ReceiveMessageOutput { messages: None });
     }
-    let contents = contents(&cx, taken).await?;
+    let contents = contents(&sqs, &cx, rules, taken).await?;
     let messages = contents.into_iter().map(|(taken, content)| {
         let receipt = Receipt {
             seq: taken.seq,
@@ -151,21 +152,69 @@ impl Wanted {
     }
 }
 
+/// What of a message is read, or how it is kept where KMS has to be asked first.
+enum Read {
+    Content(Content),
+    Kept(Vec<u8>),
+}
+
 /// Reads what was taken from the disk.
-async fn contents(cx: &Ctx, taken: Vec<Taken>) -> Result<Vec<(Taken, Content)>, AwsError> {
+async fn contents(
+    sqs: &Sqs,
+    cx: &Ctx,
+    rules: Rules<'_>,
+    taken: Vec<Taken>,
+) -> Result<Vec<(Taken, Content)>, AwsError> {
     let house = cx.house.clone();
     let read = neargate_base::task::spawn_blocking(move || {
         let one = |taken: Taken| {
             let place = &taken.message.place;
             let kept = place.file.read(place.offset, place.bytes as usize);
             let kept = kept.map_err(AwsError::internal)?;
+            if Envelope::of(&kept).is_some() {
+                return Ok((taken, Read::Kept(kept)));
+            }
             let content = Content::read(&house.root_key, &taken.message.id, &kept);
             let content = content.map_err(AwsError::internal)?;
-            Ok((taken, content))
+            Ok((taken, Read::Content(content)))
         };
-        taken.into_iter().map(one).collect()
+        taken
+            .into_iter()
+            .map(one)
+            .collect::<Result<Vec<_>, AwsError>>()
     });
-    read.await.map_err(AwsError::internal)?
+    let mut contents = Vec::new();
+    for (taken, read) in read.await.map_err(AwsError::internal)?? {
+        let content = match read {
+            Read::Content(content) => content,
+            Read::Kept(kept) => opened(sqs, cx, rules, &kept, &taken.message.id).await?,
+        };
+        contents.push((taken, content));
+    }
+    Ok(contents)
+}
+
+/// A message that was sealed under a data key of the queue that it was sent to.
+async fn opened(
+    sqs: &Sqs,
+    cx: &Ctx,
+    rules: Rules<'_>,
+    kept: &[u8],
+    id: &[u8; 16],
+) -> Result<Content, AwsError> {
+    let unreadable = || AwsError::internal(content::Unreadable);
+    let envelope = Envelope::of(kept).ok_or_else(unreadable)?;
+    let scope = Scope::of_arn(envelope.queue_arn).ok_or_else(unreadable)?;
+    let context = encryption_context(envelope.queue_arn);
+    let under = Under {
+        via: "sqs",
+        scope: &scope,
+        context: &context,
+        reuse: rules.kms_reuse(),
+    };
+    let key = sqs.keys.opened(cx, envelope.encrypted_key, under).await;
+    let content = envelope.open(&key.map_err(error::of_kms)?, id);
+    content.map_err(AwsError::internal)
 }
 
 fn shown(

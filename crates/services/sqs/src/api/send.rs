@@ -1,14 +1,15 @@
 //! Messages come in.
 
-use super::{Found, batch, find};
+use super::{Found, batch, encryption_context, find};
 use crate::attributes::Rules;
 use crate::content::{
-    self, Attribute, Attributes, Content, Value, content_id, md5_of, md5_of_attributes,
+    self, Attribute, Attributes, Content, Seal, Value, content_id, md5_of, md5_of_attributes,
     sequence_number,
 };
 use crate::engine::{New, Sent};
 use crate::{Sqs, error};
 use neargate_api_sqs as api;
+use neargate_service::data_keys::{DataKey, Under};
 use neargate_service::{AwsError, Ctx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,7 +49,8 @@ pub async fn send_message(
         group: input.message_group_id,
     };
     let ready = check(&cx, &found, asked)?;
-    let new = made(&cx, &found, &ready);
+    let key = data_key(&sqs, &cx, &found).await?;
+    let new = made(&cx, &found, &ready, key.as_deref());
     let sent = sqs.engine.send(&found.handle, vec![new]).await?;
     let sent = sent.first().copied().ok_or_else(error::no_queue)?;
     let content = &ready.content;
@@ -100,7 +102,13 @@ pub async fn send_message_batch(
             Err(error) => failed.push(batch::failed(&entry.id, &error)),
         }
     }
-    let new = ready.iter().map(|(_, one)| made(&cx, &found, one));
+    let key = match ready.is_empty() {
+        true => None,
+        false => data_key(&sqs, &cx, &found).await?,
+    };
+    let new = ready
+        .iter()
+        .map(|(_, one)| made(&cx, &found, one, key.as_deref()));
     let new: Vec<New> = new.collect();
     let sent = match new.is_empty() {
         true => Vec::new(),
@@ -136,8 +144,25 @@ fn md5_of_system(content: &Content) -> Option<String> {
     md5_of_attributes([(&TRACE.to_owned(), &attribute)])
 }
 
+/// What messages are sealed by, where the queue has a key of KMS.
+async fn data_key(sqs: &Sqs, cx: &Ctx, found: &Found) -> Result<Option<Arc<DataKey>>, AwsError> {
+    let rules = Rules(&found.queue);
+    let Some(key_id) = rules.kms_key() else {
+        return Ok(None);
+    };
+    let context = encryption_context(&found.arn());
+    let under = Under {
+        via: "sqs",
+        scope: &found.scope,
+        context: &context,
+        reuse: rules.kms_reuse(),
+    };
+    let key = sqs.keys.current(cx, key_id, under).await;
+    key.map(Some).map_err(error::of_kms)
+}
+
 /// The message as the engine takes it.
-fn made(cx: &Ctx, found: &Found, ready: &Ready) -> New {
+fn made(cx: &Ctx, found: &Found, ready: &Ready, key: Option<&DataKey>) -> New {
     let rules = Rules(&found.queue);
     let root_key = &cx.house.root_key;
     let mut id = [0; 16];
@@ -148,12 +173,18 @@ fn made(cx: &Ctx, found: &Found, ready: &Ready) -> New {
     let Content { dedup, group, .. } = &ready.content;
     let scope = group.as_deref().filter(|_| rules.dedups_by_group());
     let key = |dedup: &String| content::dedup_key(root_key, found.queue.id, scope, dedup);
+    let arn = found.arn();
+    let seal = match key {
+        Some(key) => Seal::Kms(key, &arn),
+        None if rules.seals() => Seal::Root(root_key),
+        None => Seal::None,
+    };
     New {
         id,
         delay_millis: ready.delay_millis,
         group: group.as_deref().map(Arc::from),
         dedup: dedup.as_ref().map(key),
-        content: ready.content.keep(rules.seals().then_some(root_key), &id),
+        content: ready.content.keep(seal, &id),
         size_bytes: ready.content.size_bytes(),
     }
 }

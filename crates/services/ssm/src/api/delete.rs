@@ -1,5 +1,6 @@
 //! Deletion.
 
+use crate::event::{self, Change};
 use crate::name::{self, find};
 use crate::{Ssm, error};
 use neargate_api_ssm as api;
@@ -13,7 +14,11 @@ async fn delete(cx: &Ctx, text: &str) -> Result<bool, AwsError> {
     settle(async || {
         let tx = cx.db().tx();
         match find(cx, &named).await? {
-            Some(stored) => Ok((tx.delete(&stored), true)),
+            Some(stored) => {
+                let tx = tx.delete(&stored);
+                let tx = event::posted(tx, &cx.house, &cx.scope, &stored, Change::Delete);
+                Ok((tx, true))
+            }
             None => Ok((tx, false)),
         }
     })

@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-labels.html>).
 
 use super::change;
+use crate::event::Change;
 use crate::name;
 use crate::{Ssm, error};
 use neargate_api_ssm as api;
@@ -28,7 +29,8 @@ pub async fn label_parameter_version(
     let labels = input.labels.into_iter();
     let (valid, invalid): (Vec<_>, Vec<_>) = labels.partition(|label| is_valid(label));
     let missing = || error::not_found_named(&input.name);
-    let number = change(&cx, &named, missing, |parameter| {
+    let told = Some(Change::LabelParameterVersion);
+    let number = change(&cx, &named, missing, told, |parameter| {
         let newest = parameter.newest().number;
         let number = input.parameter_version.unwrap_or(newest);
         if !parameter.versions.iter().any(|v| v.number == number) {
@@ -61,7 +63,7 @@ pub async fn unlabel_parameter_version(
 ) -> Result<api::UnlabelParameterVersionOutput, AwsError> {
     let named = name::parse(&cx, &input.name)?;
     let missing = || error::not_found_named(&input.name);
-    let (removed, invalid) = change(&cx, &named, missing, |parameter| {
+    let (removed, invalid) = change(&cx, &named, missing, None, |parameter| {
         let number = input.parameter_version;
         let mut versions = parameter.versions.iter_mut();
         let Some(version) = versions.find(|v| v.number == number) else {

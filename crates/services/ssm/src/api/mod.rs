@@ -10,24 +10,31 @@ pub mod sessions;
 pub mod tags;
 
 use crate::error;
+use crate::event::{self, Change};
 use crate::model::{Parameter, Policy, Version};
 use crate::name::{self, Named, find};
 use neargate_api_ssm as api;
 use neargate_service::db::{Stored, settle};
 use neargate_service::{AwsError, Ctx};
 
-/// Changes a parameter; `missing`: what is said when there is none.
+/// Changes a parameter; `missing`: what is said when there is none; `told`: what event is told of it.
 async fn change<T>(
     cx: &Ctx,
     named: &Named,
     missing: impl Fn() -> AwsError,
+    told: Option<Change>,
     change: impl Fn(&mut Parameter) -> Result<T, AwsError>,
 ) -> Result<T, AwsError> {
     settle(async || {
         let stored = find(cx, named).await?.ok_or_else(&missing)?;
         let mut parameter = stored.value.clone();
         let answer = change(&mut parameter)?;
-        Ok((cx.db().tx().update(&stored, &parameter), answer))
+        let tx = cx.db().tx().update(&stored, &parameter);
+        let tx = match told {
+            Some(told) => event::posted(tx, &cx.house, &cx.scope, &parameter, told),
+            None => tx,
+        };
+        Ok((tx, answer))
     })
     .await
 }

@@ -1,6 +1,7 @@
 //! `PutParameter`.
 
 use super::tags;
+use crate::event::{self, Change};
 use crate::model::{Parameter, Policy, Value, Version};
 use crate::name::{self, find};
 use crate::{Ssm, error, expiration, secure};
@@ -58,7 +59,8 @@ pub async fn put_parameter(
                 let mut parameter = stored.value.clone();
                 parameter.versions.push(version);
                 drop_oldest(&mut parameter)?;
-                tx.update(stored, &parameter)
+                let tx = tx.update(stored, &parameter);
+                event::posted(tx, &cx.house, &cx.scope, &parameter, Change::Update)
             }
             None => {
                 let parameter = Parameter {
@@ -68,7 +70,8 @@ pub async fn put_parameter(
                 };
                 let key = name::record(&cx.scope, &input.name);
                 // One that has ended is still in the store for a while.
-                tx.put(key, &parameter)
+                let tx = tx.put(key, &parameter);
+                event::posted(tx, &cx.house, &cx.scope, &parameter, Change::Create)
             }
         };
         Ok((tx, output))

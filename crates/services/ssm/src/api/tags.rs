@@ -28,7 +28,7 @@ pub async fn add_tags_to_resource(
 ) -> Result<api::AddTagsToResourceOutput, AwsError> {
     let named = named(&cx, &input.resource_type, &input.resource_id)?;
     let given = parse(input.tags)?;
-    change(&cx, &named, error::resource_id, |parameter| {
+    change(&cx, &named, error::resource_id, None, |parameter| {
         tags::merge(&mut parameter.tags, &given).map_err(error::tags)
     })
     .await?;
@@ -41,7 +41,7 @@ pub async fn remove_tags_from_resource(
     input: api::RemoveTagsFromResourceInput,
 ) -> Result<api::RemoveTagsFromResourceOutput, AwsError> {
     let named = named(&cx, &input.resource_type, &input.resource_id)?;
-    change(&cx, &named, error::resource_id, |parameter| {
+    change(&cx, &named, error::resource_id, None, |parameter| {
         tags::remove(&mut parameter.tags, &input.tag_keys);
         Ok(())
     })
