@@ -198,6 +198,9 @@ pub enum Action {
         jwks_endpoint: String,
         issuer: String,
         additional_claims: Vec<JwtClaim>,
+        /// What the endpoint answered last; `None`: nothing is known of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keys: Option<String>,
     },
 }
 

@@ -11,6 +11,7 @@
 
 #![expect(dead_code, reason = "logs, cookies and TLS will read it")]
 
+mod client_certificate;
 mod control;
 mod health;
 mod http;
@@ -25,6 +26,7 @@ mod stream;
 mod target;
 mod tcp;
 mod tls;
+mod token;
 mod udp;
 mod worker;
 

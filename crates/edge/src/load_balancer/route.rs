@@ -4,6 +4,7 @@
 use super::http::head::Request;
 use super::pattern::Pattern;
 use super::target::Group;
+use super::token::Validation;
 use neargate_domain::cidr::Cidr;
 use neargate_domain::load_balancer::{Action, Condition, Patterns, Rule, Transform};
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub struct Route {
     pub priority: u16,
     conditions: Vec<Check>,
     pub rewrites: Vec<Rewrite>,
+    /// What tokens requests must have.
+    pub validations: Vec<Validation>,
     pub end: End,
 }
 
@@ -33,8 +36,8 @@ pub enum End {
         content_type: String,
         body: String,
     },
-    /// It asks for what is not built: requests get 500.
-    NotBuilt(&'static str),
+    /// Nobody says what: requests get 500.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -114,8 +117,13 @@ impl Route {
             .map(check)
             .collect::<Result<_, _>>()?;
         let rewrites = rule.transforms.iter().map(rewrite);
-        let not_built = rule.actions.iter().find_map(|action| match action {
-            Action::JwtValidation { .. } => Some("jwt-validation"),
+        let validations = rule.actions.iter().filter_map(|action| match action {
+            Action::JwtValidation {
+                issuer,
+                additional_claims,
+                keys,
+                ..
+            } => Some(Validation::new(keys.as_deref(), issuer, additional_claims)),
             _ => None,
         });
         let last = rule.actions.last().ok_or("a rule has no actions")?;
@@ -124,10 +132,8 @@ impl Route {
             priority: rule.priority,
             conditions,
             rewrites: rewrites.collect::<Result<_, _>>()?,
-            end: match not_built {
-                Some(name) => End::NotBuilt(name),
-                None => end(last, groups),
-            },
+            validations: validations.collect(),
+            end: end(last, groups),
         })
     }
 
@@ -179,7 +185,7 @@ fn end(action: &Action, groups: &BTreeMap<String, Arc<Group>>) -> End {
             content_type: content_type.clone().unwrap_or_else(|| "text/plain".into()),
             body: message_body.clone().unwrap_or_default(),
         },
-        Action::JwtValidation { .. } => End::NotBuilt("jwt-validation"),
+        Action::JwtValidation { .. } => End::Nothing,
     }
 }
 

@@ -45,6 +45,7 @@ pub struct Settings {
     pub desync_mitigation: DesyncMitigation,
     pub http2: bool,
     pub tls_fields: bool,
+    pub names: Names,
     /// Targets' `Server` fields are sent, and our own.
     pub server_field: bool,
     /// Fields that responses get, in place of targets' own.
@@ -94,9 +95,57 @@ impl Settings {
                 "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
                 false,
             ),
+            names: Names::new(listener),
             server_field: is_set(listener, "routing.http.response.server.enabled", true),
             response_fields: listener.iter().filter_map(response_field).collect(),
         }
+    }
+}
+
+/// How the fields are called that tell targets of TLS and of clients' certificates
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/header-modification.html>).
+#[derive(Debug, Clone)]
+pub struct Names {
+    pub version: String,
+    pub cipher: String,
+    pub chain: String,
+    pub serial_number: String,
+    pub issuer: String,
+    pub subject: String,
+    pub validity: String,
+    pub leaf: String,
+}
+
+impl Names {
+    fn new(listener: &Attributes) -> Names {
+        let name = |default: &str| {
+            let key = default.to_ascii_lowercase().replace('-', "_");
+            let key = format!("routing.http.request.{key}.header_name");
+            let own = listener.get(&key).filter(|own| !own.is_empty());
+            own.cloned().unwrap_or_else(|| default.to_owned())
+        };
+        Names {
+            version: name("X-Amzn-Tls-Version"),
+            cipher: name("X-Amzn-Tls-Cipher-Suite"),
+            chain: name("X-Amzn-Mtls-Clientcert"),
+            serial_number: name("X-Amzn-Mtls-Clientcert-Serial-Number"),
+            issuer: name("X-Amzn-Mtls-Clientcert-Issuer"),
+            subject: name("X-Amzn-Mtls-Clientcert-Subject"),
+            validity: name("X-Amzn-Mtls-Clientcert-Validity"),
+            leaf: name("X-Amzn-Mtls-Clientcert-Leaf"),
+        }
+    }
+
+    /// Those of clients' certificates.
+    pub fn of_clients(&self) -> [&str; 6] {
+        [
+            &self.chain,
+            &self.serial_number,
+            &self.issuer,
+            &self.subject,
+            &self.validity,
+            &self.leaf,
+        ]
     }
 }
 
@@ -131,6 +180,8 @@ pub struct GroupSettings {
     pub ends_with_registration: bool,
     /// Those of network load balancers end when their target becomes unhealthy.
     pub ends_with_health: bool,
+    /// How long a target that became unhealthy is said to drain, where its connections go on.
+    pub unhealthy_draining: Duration,
 }
 
 /// How a client stays with a target.
@@ -194,6 +245,11 @@ impl GroupSettings {
                 true,
             ),
             slow_start: seconds(group, "slow_start.duration_seconds", 0),
+            unhealthy_draining: seconds(
+                group,
+                "target_health_state.unhealthy.draining_interval_seconds",
+                0,
+            ),
         }
     }
 }

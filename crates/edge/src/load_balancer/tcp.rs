@@ -8,11 +8,14 @@ use super::http::carry::Activity;
 use super::http::upstream::connect;
 use super::listener::{Door, Front};
 use super::observed::counts::Metric;
+use super::observed::entry::{self, Carried};
 use super::route::End;
 use super::settings::Stickiness;
 use super::stream::{Reader, Stream, Writer, whole};
 use super::target::Underway;
+use super::tls::Agreed;
 use super::worker::Worker;
+use neargate_base::time::{Clock as _, Stopwatch, SystemClock, Timestamp};
 use rustix::net::sockopt::set_socket_linger;
 use std::cell::Cell;
 use std::net::SocketAddrV4;
@@ -24,6 +27,14 @@ use tokio_util::sync::CancellationToken;
 /// How many targets are tried when none takes a connection.
 const TRIES: usize = 3;
 
+/// What is known of a connection with TLS when its bytes begin.
+#[derive(Debug)]
+pub struct Secured {
+    pub agreed: Agreed,
+    pub began: Timestamp,
+    pub handshake: Duration,
+}
+
 /// Carries a connection's bytes until it ends.
 pub async fn serve(
     worker: Rc<Worker>,
@@ -31,8 +42,9 @@ pub async fn serve(
     peer: SocketAddrV4,
     door: Arc<Door>,
     front: Arc<Front>,
+    secured: Option<Secured>,
 ) {
-    let own = stream.tcp().local_addr();
+    let (own, since) = (stream.tcp().local_addr(), Stopwatch::start());
     let (mut reader, mut writer) = stream.halves();
     let Some((chosen, upstream)) = target(&worker, peer, &door, &front).await else {
         return reset(reader, writer);
@@ -53,6 +65,20 @@ pub async fn serve(
         () = chosen.health.cancelled(), if chosen.ends_with_health => true,
         () = chosen.underway.0.gone.cancelled(), if chosen.ends_with_registration => true,
     };
+    if let Some(secured) = &secured {
+        front.logs.write(front.logs.access.as_ref(), &door, || {
+            entry::flow(&Carried {
+                now: SystemClock.now(),
+                front: &front,
+                peer,
+                target: chosen.underway.0.address,
+                secured,
+                lasted: secured.handshake + since.elapsed(),
+                received: received.get(),
+                sent: sent.get(),
+            })
+        });
+    }
     door.counts.count(Metric::NewFlowCount);
     door.counts
         .add(Metric::ProcessedBytes, received.get() + sent.get());

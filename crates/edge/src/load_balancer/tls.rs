@@ -1,16 +1,18 @@
 //! TLS with clients and with targets.
 
+use super::client_certificate::{Asked, Client, Seen, Trust, Verifier};
 use neargate_base::unverified;
 use neargate_domain::load_balancer::{Certificate, MutualAuthentication, Tls};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, NoClientAuth, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig,
-    ServerConnection, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
 };
 use std::sync::Arc;
 
@@ -28,57 +30,40 @@ pub enum Http {
 /// A listener's way to speak TLS.
 #[derive(Debug)]
 pub struct Server {
+    /// That of every connection, where clients are not asked for certificates and nothing is to be said of them.
     pub config: Arc<ServerConfig>,
+    basis: Basis,
+}
+
+/// What its configurations are made of.
+#[derive(Debug)]
+struct Basis {
     certificates: Arc<Certificates>,
+    versions: Vec<&'static SupportedProtocolVersion>,
+    protocols: Vec<Vec<u8>>,
+    provider: Arc<CryptoProvider>,
+    /// What clients are asked for.
+    asked: Option<Asked>,
 }
 
 /// # Errors
 /// A sentence about what is not right or not built.
 pub fn server(tls: &Tls, http2: Http) -> Result<Server, String> {
-    let certificates = Arc::new(Certificates::new(&tls.certificates)?);
-    let versions = versions(&tls.ssl_policy)?;
     let provider = Arc::new(provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&versions)
-        .map_err(|error| error.to_string())?;
-    let builder = match &tls.mutual_authentication {
-        MutualAuthentication::Off => builder.with_no_client_auth(),
-        MutualAuthentication::Passthrough => {
-            return Err("mutual TLS in passthrough mode is not built".into());
-        }
-        MutualAuthentication::Verify {
-            ignore_expiry: true,
-            ..
-        } => return Err("mutual TLS that ignores expiry is not built".into()),
+    let asked = match &tls.mutual_authentication {
+        MutualAuthentication::Off => None,
+        MutualAuthentication::Passthrough => Some(Asked::Passthrough),
         MutualAuthentication::Verify {
             authorities,
             revoked,
+            ignore_expiry,
             advertise_names,
-            ..
         } => {
-            let mut roots = RootCertStore::empty();
-            for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
-                let authority = authority.map_err(|error| error.to_string())?;
-                roots.add(authority).map_err(|error| error.to_string())?;
-            }
-            let lists = revoked
-                .iter()
-                .map(|list| CertificateRevocationListDer::from_pem_slice(list.as_bytes()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| error.to_string())?;
-            let mut verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                    .with_crls(lists)
-                    .allow_unknown_revocation_status();
-            if !advertise_names {
-                verifier = verifier.clear_root_hint_subjects();
-            }
-            let verifier = verifier.build().map_err(|error| error.to_string())?;
-            builder.with_client_cert_verifier(verifier)
+            let (ignores, names) = (*ignore_expiry, *advertise_names);
+            let trust = Trust::new(authorities, revoked, ignores, names, &provider)?;
+            Some(Asked::Verify(Arc::new(trust)))
         }
     };
-    let mut config = builder.with_cert_resolver(certificates.clone());
-    config.ticketer = ring::Ticketer::new().map_err(|error| error.to_string())?;
     // Network load balancers have a policy; without one a client is not told any protocol.
     let protocols: &[&[u8]] = match (tls.alpn_policy.as_deref(), http2) {
         (None, Http::Both) => &[b"h2", b"http/1.1"],
@@ -88,11 +73,59 @@ pub fn server(tls: &Tls, http2: Http) -> Result<Server, String> {
         (Some("HTTP2Preferred"), _) => &[b"h2", b"http/1.1"],
         (Some(_), _) | (None, Http::Not) => &[],
     };
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    let basis = Basis {
+        certificates: Arc::new(Certificates::new(&tls.certificates)?),
+        versions: versions(&tls.ssl_policy)?,
+        protocols: protocols.iter().map(|name| name.to_vec()).collect(),
+        provider,
+        asked,
+    };
+    let config = basis.config(&Arc::default())?;
     Ok(Server {
         config: Arc::new(config),
-        certificates,
+        basis,
     })
+}
+
+impl Basis {
+    /// A client that is asked for its certificate is so each time: what it showed once may be revoked since.
+    fn config(&self, seen: &Arc<Seen>) -> Result<ServerConfig, String> {
+        let clients: Arc<dyn ClientCertVerifier> = match &self.asked {
+            None => Arc::new(NoClientAuth),
+            Some(asked) => Arc::new(Verifier {
+                asked: asked.clone(),
+                provider: Arc::clone(&self.provider),
+                seen: Arc::clone(seen),
+            }),
+        };
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&self.versions)
+            .map_err(|error| error.to_string())?
+            .with_client_cert_verifier(clients)
+            .with_cert_resolver(self.certificates.clone());
+        config.alpn_protocols = self.protocols.clone();
+        if self.asked.is_some() {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        } else {
+            config.ticketer = ring::Ticketer::new().map_err(|error| error.to_string())?;
+        }
+        Ok(config)
+    }
+}
+
+impl Server {
+    /// The configuration of one connection, and what its client shows if that is not believed.
+    pub fn connection(&self) -> (Arc<ServerConfig>, Arc<Seen>) {
+        let seen = Arc::new(Seen::default());
+        let own = match self.basis.asked {
+            None => None,
+            Some(_) => self.basis.config(&seen).ok(),
+        };
+        // What all share asks clients for the same, and says nobody why one is not believed.
+        let config = own.map_or_else(|| Arc::clone(&self.config), Arc::new);
+        (config, seen)
+    }
 }
 
 /// Without what load balancers do not offer.
@@ -226,6 +259,10 @@ pub struct Agreed {
     pub server_name: Option<String>,
     /// Of the certificate that it was shown; `session-reused`: none.
     pub certificate_arn: Option<String>,
+    /// What is spoken within, where the client was told.
+    pub protocol: Option<String>,
+    /// What the client showed.
+    pub client: Client,
 }
 
 impl Agreed {
@@ -244,7 +281,14 @@ impl Agreed {
             server_name: server_name.map(str::to_owned),
             certificate_arn: match session.handshake_kind() {
                 Some(HandshakeKind::Resumed) => Some("session-reused".into()),
-                _ => server.certificates.arn(server_name).cloned(),
+                _ => server.basis.certificates.arn(server_name).cloned(),
+            },
+            protocol: session
+                .alpn_protocol()
+                .map(|name| String::from_utf8_lossy(name).into_owned()),
+            client: match &server.basis.asked {
+                None => Client::Unasked,
+                Some(asked) => Client::of(asked, session.peer_certificates()),
             },
             cipher: match name.strip_prefix("TLS13_") {
                 Some(rest) => format!("TLS_{rest}"),

@@ -1,7 +1,9 @@
 //! How handlers find what calls name.
 
-use crate::error::{self, listener as say_listener, load_balancer as say, rule, target_group};
-use crate::model::{Listener, LoadBalancer, TargetGroup};
+use crate::error::{
+    self, listener as say_listener, load_balancer as say, rule, target_group, trust_store,
+};
+use crate::model::{Listener, LoadBalancer, TargetGroup, TrustStore};
 use crate::names::{self, Named};
 use neargate_service::db::{self, Stored};
 use neargate_service::{AwsError, Ctx, Resource};
@@ -79,6 +81,32 @@ pub(crate) async fn find_target_group(
     };
     let found = cx.db().get::<TargetGroup>(&cx.scope, &id).await?;
     Ok(found.filter(|stored| group_arn(cx, stored) == text))
+}
+
+/// The trust store, if there is one.
+///
+/// # Errors
+/// AWS's for a text that is no such ARN.
+pub(crate) async fn find_trust_store(
+    cx: &Ctx,
+    text: &str,
+) -> Result<Option<Stored<TrustStore>>, AwsError> {
+    check_form(text, "truststore", "trust store")?;
+    let Some(Named::TrustStore(id)) = Named::parse(&cx.scope, text) else {
+        return Ok(None);
+    };
+    let found = cx.db().get::<TrustStore>(&cx.scope, &id).await?;
+    let is_it = |stored: &Stored<TrustStore>| {
+        names::trust_store_arn(&cx.scope, &stored.name, stored.id()) == text
+    };
+    Ok(found.filter(is_it))
+}
+
+/// # Errors
+/// `TrustStoreNotFound`.
+pub(crate) async fn trust_store(cx: &Ctx, text: &str) -> Result<Stored<TrustStore>, AwsError> {
+    let found = find_trust_store(cx, text).await?;
+    found.ok_or_else(trust_store::not_found)
 }
 
 /// # Errors

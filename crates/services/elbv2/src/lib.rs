@@ -39,29 +39,29 @@ impl Component for Elbv2 {
         let house = background.house().clone();
         let follow = self.load_balancers.clone().follow(house.clone());
         background.spawn("load-balancers", follow);
+        let fetch = self.load_balancers.clone().fetch_keys(house.clone());
+        background.spawn("keys-for-tokens", fetch);
         let end = self.load_balancers.clone().end_registrations(house);
         background.spawn("ended-targets", end);
     }
 }
 
 const ADDRESSES: &str = "IPv4 only; gateway load balancers, IPAM pools and Outposts are refused";
-const ACTIONS: &str = "actions of type jwt-validation, and those that authenticate by OIDC or Cognito, \
-    are refused";
-const LISTENERS: &str = "actions of type jwt-validation and those that authenticate by OIDC or Cognito, \
-    QUIC and mutual authentication are refused; security policies are told apart by their TLS versions, \
+const ACTIONS: &str = "actions that authenticate by OIDC or Cognito are refused";
+const LISTENERS: &str = "actions that authenticate by OIDC or Cognito, and QUIC are refused; security policies are told apart by their TLS versions, \
     of which 1.2 and 1.3 are served";
 const GROUPS: &str = "functions, IPv6, GENEVE, QUIC and the target optimizer are refused";
-const OF_LOAD_BALANCERS: &str = "health check logs, logs of network load balancers, zonal shift, client routing policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values are refused";
-const OF_GROUPS: &str = "anomaly mitigation, DNS failover and the draining of unhealthy targets keep their \
+const OF_LOAD_BALANCERS: &str = "health check logs, zonal shift, client routing policies, secondary addresses and what concerns WAF and IPv6 keep their defaults: other values are refused";
+const OF_GROUPS: &str = "anomaly mitigation and DNS failover keep their \
     defaults: other values are refused; client IP preservation is kept and not acted on yet";
-const OF_LISTENERS: &str =
-    "names of the headers of requests keep their defaults: other values are refused";
+const LOCATIONS: &str = "the location is that of the object in its own bucket, and none is answered once that was \
+    changed or deleted";
 
 /// Which operations are served, and how completely.
 fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
     use api::{
-        attributes, certificates, limits, listeners, load_balancers, networking, rules,
-        ssl_policies, tags, target_groups, target_health, targets, trust_stores,
+        attributes, certificates, limits, listeners, load_balancers, networking, revocations,
+        rules, ssl_policies, tags, target_groups, target_health, targets, trust_stores,
     };
     OperationTable::new(&SERVICE, elbv2)
         .wording(error::invalid)
@@ -71,6 +71,11 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
             certificates::add_listener_certificates,
         )
         .on(ops::AddTags, tags::add_tags)
+        .partly(
+            ops::AddTrustStoreRevocations,
+            revocations::add_trust_store_revocations,
+            "a file has at most 2 MiB, and all of a trust store 4",
+        )
         .partly(ops::CreateListener, listeners::create_listener, LISTENERS)
         .partly(
             ops::CreateLoadBalancer,
@@ -83,13 +88,20 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
             target_groups::create_target_group,
             GROUPS,
         )
+        .on(ops::CreateTrustStore, trust_stores::create_trust_store)
         .on(ops::DeleteListener, listeners::delete_listener)
         .on(
             ops::DeleteLoadBalancer,
             load_balancers::delete_load_balancer,
         )
         .on(ops::DeleteRule, rules::delete_rule)
+        .partly(
+            ops::DeleteSharedTrustStoreAssociation,
+            trust_stores::delete_shared_trust_store_association,
+            "trust stores are not shared, so that there is none to delete",
+        )
         .on(ops::DeleteTargetGroup, target_groups::delete_target_group)
+        .on(ops::DeleteTrustStore, trust_stores::delete_trust_store)
         .on(ops::DeregisterTargets, targets::deregister_targets)
         .on(ops::DescribeAccountLimits, limits::describe_account_limits)
         .partly(
@@ -134,16 +146,37 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
             target_health::describe_target_health,
             "anomalies are not detected",
         )
-        .partly(
+        .on(
+            ops::DescribeTrustStoreAssociations,
+            trust_stores::describe_trust_store_associations,
+        )
+        .on(
+            ops::DescribeTrustStoreRevocations,
+            revocations::describe_trust_store_revocations,
+        )
+        .on(
             ops::DescribeTrustStores,
             trust_stores::describe_trust_stores,
-            "there are none: mutual authentication is refused",
+        )
+        .partly(
+            ops::GetResourcePolicy,
+            trust_stores::get_resource_policy,
+            "trust stores are not shared, so that none has a policy",
+        )
+        .partly(
+            ops::GetTrustStoreCaCertificatesBundle,
+            trust_stores::get_trust_store_ca_certificates_bundle,
+            LOCATIONS,
+        )
+        .partly(
+            ops::GetTrustStoreRevocationContent,
+            revocations::get_trust_store_revocation_content,
+            LOCATIONS,
         )
         .partly(ops::ModifyListener, listeners::modify_listener, LISTENERS)
-        .partly(
+        .on(
             ops::ModifyListenerAttributes,
             attributes::modify_listener_attributes,
-            OF_LISTENERS,
         )
         .partly(
             ops::ModifyLoadBalancerAttributes,
@@ -157,12 +190,17 @@ fn table(elbv2: Arc<Elbv2>) -> OperationTable<Elbv2> {
             attributes::modify_target_group_attributes,
             OF_GROUPS,
         )
+        .on(ops::ModifyTrustStore, trust_stores::modify_trust_store)
         .on(ops::RegisterTargets, targets::register_targets)
         .on(
             ops::RemoveListenerCertificates,
             certificates::remove_listener_certificates,
         )
         .on(ops::RemoveTags, tags::remove_tags)
+        .on(
+            ops::RemoveTrustStoreRevocations,
+            revocations::remove_trust_store_revocations,
+        )
         .partly(
             ops::SetIpAddressType,
             networking::set_ip_address_type,

@@ -4,6 +4,7 @@
 //! - Whoever makes, changes or removes a listener or a rule rewrites the load balancer's record and
 //!   those of the target groups that it names in the same transaction, so that no two changes miss
 //!   each other: a target group is used by one load balancer, and is deleted only when none uses it.
+//!   So does who has a listener verify clients with the record of its trust store.
 //! - The host that carries a load balancer is the only writer of [`LoadBalancer::state`] and
 //!   [`LoadBalancer::problem`].
 //! - A name is taken by a record of its own.
@@ -136,6 +137,12 @@ impl Listener {
         all.flat_map(|actions| actions::target_groups(actions))
     }
 
+    /// The ARN of the trust store by which it verifies clients.
+    pub(crate) fn trust_store(&self) -> Option<&str> {
+        let verify = self.tls.as_ref()?.verify.as_ref()?;
+        Some(&verify.trust_store)
+    }
+
     /// The ARNs of its certificates.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &str> {
         let tls = self.tls.iter();
@@ -154,8 +161,74 @@ pub(crate) struct Tls {
     pub(crate) ssl_policy: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) alpn_policy: Option<String>,
-    /// `off` or `passthrough`.
+    /// `off`, `passthrough` or `verify`.
     pub(crate) mutual_authentication: String,
+    /// Of `verify`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) verify: Option<Verify>,
+}
+
+/// How clients are verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Verify {
+    /// Its ARN.
+    pub(crate) trust_store: String,
+    pub(crate) ignore_expiry: bool,
+    /// The names of the authorities are sent to clients.
+    pub(crate) advertise_names: bool,
+}
+
+/// `elbv2/trust-store/…/<id>`: the id is the last part of its ARN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TrustStore {
+    pub(crate) name: String,
+    /// In PEM.
+    pub(crate) authorities: String,
+    pub(crate) number_of_authorities: usize,
+    /// Where they are from.
+    pub(crate) source: SourceObject,
+    #[serde(default)]
+    pub(crate) revocations: Vec<Revocation>,
+    /// No id is given twice.
+    pub(crate) last_revocation_id: i64,
+    #[serde(default)]
+    pub(crate) tags: Tags,
+    pub(crate) created_at: Timestamp,
+}
+
+impl Resource for TrustStore {
+    const KIND: &'static str = "elbv2/trust-store";
+}
+
+/// A revocation file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Revocation {
+    pub(crate) id: i64,
+    /// Its lists, each in PEM.
+    pub(crate) lists: Vec<String>,
+    /// How many certificates all of them revoke.
+    pub(crate) number_of_entries: i64,
+    pub(crate) source: SourceObject,
+}
+
+/// An object of S3 as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SourceObject {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version_id: Option<String>,
+    pub(crate) e_tag: String,
+}
+
+/// `elbv2/trust-store-name/…/<name>`: whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TrustStoreName {
+    pub(crate) id: String,
+}
+
+impl Resource for TrustStoreName {
+    const KIND: &'static str = "elbv2/trust-store-name";
 }
 
 /// A rule of a listener.

@@ -39,6 +39,10 @@ pub(crate) fn target_group_arn(scope: &Scope, name: &str, id: &str) -> String {
     scope.arn(SERVICE, format!("targetgroup/{name}/{id}"))
 }
 
+pub(crate) fn trust_store_arn(scope: &Scope, name: &str, id: &str) -> String {
+    scope.arn(SERVICE, format!("truststore/{name}/{id}"))
+}
+
 /// The listener's, from its load balancer's.
 pub(crate) fn listener_arn(load_balancer_arn: &str, id: &str) -> String {
     let of = load_balancer_arn.replacen(":loadbalancer/", ":listener/", 1);
@@ -66,7 +70,7 @@ pub(crate) enum Named {
     Listener(String, String),
     /// Load balancer, listener and rule.
     Rule(String, String, String),
-    TrustStore,
+    TrustStore(String),
 }
 
 impl Named {
@@ -85,7 +89,7 @@ impl Named {
             ["listener-rule", "app" | "net", _, of, listener, id] => {
                 Some(Named::Rule(owned(of), owned(listener), owned(id)))
             }
-            ["truststore", ..] => Some(Named::TrustStore),
+            ["truststore", _, id] => Some(Named::TrustStore(owned(id))),
             _ => None,
         }
     }

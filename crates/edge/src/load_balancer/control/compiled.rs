@@ -8,7 +8,7 @@ use crate::load_balancer::settings::{GroupSettings, Settings};
 use crate::load_balancer::target::Group;
 use crate::load_balancer::tls;
 use neargate_domain::load_balancer::{
-    Listener, LoadBalancer, LoadBalancerType, Protocol, TargetGroup,
+    Action, Listener, LoadBalancer, LoadBalancerType, Protocol, TargetGroup,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +31,33 @@ pub fn groups(told: &LoadBalancer, table: &Table) -> BTreeMap<String, Arc<Group>
         (group.arn.clone(), Arc::new(compiled))
     };
     told.target_groups.iter().map(group).collect()
+}
+
+/// Keys for tokens hold until others are told: whoever tells may just have begun and know none.
+pub fn keep_keys(told: &mut LoadBalancer, before: &LoadBalancer) {
+    let actions = before.listeners.iter().flat_map(|l| &l.rules);
+    let known = actions.flat_map(|rule| &rule.actions);
+    let known: BTreeMap<&String, &String> = known
+        .filter_map(|action| match action {
+            Action::JwtValidation {
+                jwks_endpoint,
+                keys: Some(keys),
+                ..
+            } => Some((jwks_endpoint, keys)),
+            _ => None,
+        })
+        .collect();
+    let actions = told.listeners.iter_mut().flat_map(|l| &mut l.rules);
+    for action in actions.flat_map(|rule| &mut rule.actions) {
+        if let Action::JwtValidation {
+            jwks_endpoint,
+            keys: keys @ None,
+            ..
+        } = action
+        {
+            *keys = known.get(jwks_endpoint).map(|keys| (*keys).clone());
+        }
+    }
 }
 
 /// What target groups ask for that is not built, a sentence each.
@@ -91,12 +118,11 @@ pub fn front(
 }
 
 /// Where logs of a kind go, if they are to be written. Those of network load balancers are of TLS
-/// connections, and are not built.
+/// connections.
 fn destination(told: &LoadBalancer, logs: &str, kind: &'static str) -> Option<Arc<Destination>> {
     let value = |key: &str| told.attributes.get(&format!("{logs}.s3.{key}"));
-    let is_application = told.load_balancer_type == LoadBalancerType::Application;
     let is_enabled = value("enabled").is_some_and(|value| value == "true");
-    (is_application && is_enabled).then(|| {
+    is_enabled.then(|| {
         Arc::new(Destination {
             bucket: value("bucket").cloned().unwrap_or_default(),
             prefix: value("prefix").cloned().unwrap_or_default(),

@@ -220,8 +220,11 @@ impl Control {
         }
     }
 
-    fn set(&mut self, told: LoadBalancer, known: &[TargetHealth]) {
+    fn set(&mut self, mut told: LoadBalancer, known: &[TargetHealth]) {
         let mut running = self.running.remove(&told.arn).unwrap_or_default();
+        if let Some(before) = &running.told {
+            compiled::keep_keys(&mut told, before);
+        }
         if running.told.as_ref() != Some(&told) {
             running.told = Some(told.clone());
             self.apply(&mut running, known);
@@ -357,7 +360,16 @@ impl Running {
                 ),
                 false => {
                     let health = watched.health.clone();
-                    (health.state, health.reason, health.description)
+                    let settings = self.groups.get(group).map(|group| &group.settings);
+                    let drains = settings.is_some_and(|settings| {
+                        !settings.ends_with_health
+                            && watched.drains_unhealthy(settings.unhealthy_draining)
+                    });
+                    let state = match drains {
+                        true => TargetState::UnhealthyDraining,
+                        false => health.state,
+                    };
+                    (state, health.reason, health.description)
                 }
             };
             TargetHealth {

@@ -5,19 +5,31 @@ use crate::load_balancer::health::Health;
 use crate::load_balancer::health::check::{Checked, keep_checking};
 use crate::load_balancer::target::Target;
 use crate::load_balancer::worker::ToWorker;
+use neargate_base::time::Stopwatch;
 use neargate_domain::load_balancer::{LoadBalancer, TargetHealth, TargetState};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::{AbortHandle, spawn_local};
 
 pub(super) struct Watched {
     pub target: Arc<Target>,
     pub health: Health,
+    /// It became unhealthy.
+    ill_since: Option<Stopwatch>,
     checked: Option<Checked>,
     checking: Option<AbortHandle>,
 }
 
 impl Watched {
+    /// Its connections go on, and are waited for as long as its group says.
+    pub fn drains_unhealthy(&self, interval: Duration) -> bool {
+        self.health.state == TargetState::Unhealthy
+            && self
+                .ill_since
+                .is_some_and(|since| since.elapsed() < interval)
+    }
+
     pub fn stop_checking(&mut self) {
         if let Some(checking) = self.checking.take() {
             checking.abort();
@@ -61,6 +73,7 @@ impl Control {
                     Watched {
                         target: Arc::new(target),
                         health: first_health(&id, group.health_check.is_some(), known),
+                        ill_since: None,
                         checked: None,
                         checking: None,
                     }
@@ -147,6 +160,7 @@ impl Control {
                     let own = own.clone();
                     if own.state == TargetState::Unhealthy && watched.health.state != own.state {
                         watched.target.fell_ill();
+                        watched.ill_since = Some(Stopwatch::start());
                     }
                     watched.health = Health::known(own.state, own.reason, own.description);
                 }
@@ -172,6 +186,7 @@ impl Control {
             let now = watched.health.state;
             if before != now && now == TargetState::Unhealthy {
                 watched.target.fell_ill();
+                watched.ill_since = Some(Stopwatch::start());
             }
             let group = watched.target.group_arn.clone();
             if watched.health.state == TargetState::Healthy {

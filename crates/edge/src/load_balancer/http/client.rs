@@ -47,30 +47,8 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddrV4, do
     };
     // Its name in both logs.
     let trace = worker.random();
-    let Some(tls) = &front.tls else {
-        let stream = Stream::Plain(stream);
-        return match front.protocol {
-            Protocol::Tcp | Protocol::TcpUdp => tcp::serve(worker, stream, peer, door, front).await,
-            _ => {
-                front
-                    .logs
-                    .write(front.logs.connections.as_ref(), &door, || {
-                        entry::connection(&Connected {
-                            now: SystemClock.now(),
-                            peer,
-                            port: front.port,
-                            agreed: None,
-                            handshake: None,
-                            trace,
-                        })
-                    });
-                drop(front);
-                serve_http1(worker, stream, peer, door, None, trace).await;
-            }
-        };
-    };
-    let since = Stopwatch::start();
-    let log = |agreed: Option<&Agreed>| {
+    let (since, began) = (Stopwatch::start(), SystemClock.now());
+    let log = |agreed: Option<&Agreed>, outcome: entry::Outcome<'_>| {
         let connections = front.logs.connections.as_ref();
         front.logs.write(connections, &door, || {
             entry::connection(&Connected {
@@ -78,29 +56,49 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddrV4, do
                 peer,
                 port: front.port,
                 agreed,
-                handshake: agreed.map(|_| since.elapsed()),
+                outcome,
                 trace,
             })
         });
     };
-    let handshake = Box::pin(handshake(Arc::clone(&tls.config), stream));
+    let Some(tls) = &front.tls else {
+        let stream = Stream::Plain(stream);
+        return match front.protocol {
+            Protocol::Tcp | Protocol::TcpUdp => {
+                tcp::serve(worker, stream, peer, door, front, None).await;
+            }
+            _ => {
+                log(None, entry::Outcome::Plain);
+                drop(front);
+                serve_http1(worker, stream, peer, door, None, trace).await;
+            }
+        };
+    };
+    let (config, seen) = tls.connection();
+    let handshake = Box::pin(handshake(config, stream));
     let stream = match timeout(HANDSHAKE_PATIENCE, handshake).await {
         Ok(Ok(stream)) => stream,
         // Whoever does not speak TLS is told nothing.
         Ok(Err(_)) | Err(_) => {
             door.counts.count(Metric::ClientTlsNegotiationError);
-            return log(None);
+            return log(None, entry::Outcome::Failed(seen.take().as_ref()));
         }
     };
     let session = stream.get_ref().1;
     let agreed = Some(Agreed::of(tls, session));
-    log(agreed.as_ref());
+    let handshake = since.elapsed();
+    log(agreed.as_ref(), entry::Outcome::Agreed(handshake));
     let is_http2 = session.alpn_protocol() == Some(b"h2");
     let stream = Stream::Tls(Box::new(stream.into()));
     // The two are boxed so that neither takes the other's room.
     match is_http2 {
         _ if front.protocol == Protocol::Tls => {
-            Box::pin(tcp::serve(worker, stream, peer, door, front)).await;
+            let secured = agreed.map(|agreed| tcp::Secured {
+                agreed,
+                began,
+                handshake,
+            });
+            Box::pin(tcp::serve(worker, stream, peer, door, front, secured)).await;
         }
         true => Box::pin(http2::serve(worker, stream, peer, door, agreed, trace)).await,
         false => Box::pin(serve_http1(worker, stream, peer, door, agreed, trace)).await,

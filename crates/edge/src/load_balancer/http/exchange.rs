@@ -12,10 +12,11 @@ use crate::load_balancer::http2::upstream as http2;
 use crate::load_balancer::listener::{Door, Front};
 use crate::load_balancer::observed::counts::Metric;
 use crate::load_balancer::observed::record::Record;
-use crate::load_balancer::route::{End, Forward, Rewrite};
+use crate::load_balancer::route::{End, Forward, Rewrite, Route};
 use crate::load_balancer::settings::Stickiness;
 use crate::load_balancer::target::{Group, Target, Underway};
 use crate::load_balancer::tls::Agreed;
+use crate::load_balancer::token::Refused;
 use crate::load_balancer::worker::Worker;
 use futures_util::FutureExt as _;
 use neargate_domain::load_balancer::{Protocol, ProtocolVersion};
@@ -92,8 +93,12 @@ impl Exchange<'_> {
             End::Forward(_) => "forward",
             End::Redirect(_) => "redirect",
             End::FixedResponse { .. } => "fixed-response",
-            End::NotBuilt(_) => "-",
+            End::Nothing => "-",
         });
+        if let Some(status) = self.refuses(route) {
+            self.record.action.set("jwt-validation");
+            return self.answer(body, reply, &Answer::page(status)).await;
+        }
         match &route.end {
             End::Forward(forward) => self.forward(forward, &route.rewrites, body, reply).await,
             End::FixedResponse {
@@ -110,15 +115,22 @@ impl Exchange<'_> {
                 let answer = Answer::redirect(redirect, self.request, protocol, port);
                 self.answer(body, reply, &answer).await
             }
-            End::NotBuilt(name) => {
-                tracing::warn!(
-                    rule = route.rule_arn,
-                    name,
-                    "a rule asks for what is not built"
-                );
+            End::Nothing => {
+                tracing::warn!(rule = route.rule_arn, "a rule does not say what to do");
                 self.answer(body, reply, &Answer::page(500)).await
             }
         }
+    }
+
+    /// What a request without the token that its rule asks for is answered with.
+    fn refuses(&self, route: &Route) -> Option<u16> {
+        let now = i64::try_from(self.worker.now_seconds()).unwrap_or(i64::MAX);
+        let mut checks = route.validations.iter();
+        let refused = checks.find_map(|asked| asked.check(self.request, now).err())?;
+        Some(match refused {
+            Refused::Token => 401,
+            Refused::Keys => 500,
+        })
     }
 
     fn is_https(&self) -> bool {

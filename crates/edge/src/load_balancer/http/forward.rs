@@ -3,6 +3,7 @@
 
 use super::framing::Length;
 use super::head::{Fields, Request, Response, Version, Wrong, is_plain_name};
+use crate::load_balancer::client_certificate::Client;
 use crate::load_balancer::route::{Part, Rewrite, without_port};
 use crate::load_balancer::settings::{ForwardedFor, Settings};
 use crate::load_balancer::tls::Agreed;
@@ -101,13 +102,13 @@ pub fn each_field(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &
     put(b"X-Forwarded-Port", hop.port.to_string().as_bytes());
     put(b"Host", &host(request, hop));
     put(b"X-Amzn-Trace-Id", &trace(fields, hop.trace));
-    if let (true, Some(agreed)) = (hop.settings.tls_fields, hop.agreed) {
-        put(b"X-Amzn-Tls-Version", agreed.version.as_bytes());
-        put(b"X-Amzn-Tls-Cipher-Suite", agreed.cipher.as_bytes());
+    let (told, own_of_tls) = of_tls(hop);
+    for (name, value) in told {
+        put(name.as_bytes(), value.as_bytes());
     }
     let named = named_by_connection(fields);
     for (name, value) in fields.iter() {
-        let is_ours = is_any(name, &OURS) || hop.settings.tls_fields && is_any(name, &OF_TLS);
+        let is_ours = is_any(name, &OURS) || is_any(name, &own_of_tls);
         let is_dropped = hop.settings.drops_invalid_fields && !is_plain_name(name);
         if !is_ours && !is_dropped && !is_of_hop(name) && !is_named(name, &named) {
             put(name, value);
@@ -117,6 +118,53 @@ pub fn each_field(request: &Request, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &
         put(b"TE", b"trailers");
     }
 }
+
+/// What a target is told of TLS and of the client's certificate, and the names that no client's field has
+/// then.
+fn of_tls<'a>(hop: &'a Hop<'_>) -> (Vec<(&'a str, &'a str)>, Vec<&'a str>) {
+    let names = &hop.settings.names;
+    let (mut told, mut own) = (Vec::new(), Vec::new());
+    if hop.settings.tls_fields {
+        own.extend([names.version.as_str(), names.cipher.as_str()]);
+    }
+    let Some(agreed) = hop.agreed else {
+        return (told, own);
+    };
+    if hop.settings.tls_fields {
+        told.push((names.version.as_str(), agreed.version));
+        told.push((names.cipher.as_str(), agreed.cipher.as_str()));
+    }
+    match &agreed.client {
+        Client::Unasked => return (told, own),
+        Client::Passthrough(chain) => {
+            let chain = chain.iter();
+            told.extend(chain.map(|chain| (names.chain.as_str(), chain.as_str())));
+        }
+        Client::Verified(client) => {
+            for client in client.iter() {
+                let (number, validity) = (&client.serial_number, &client.validity);
+                told.push((names.serial_number.as_str(), number.as_str()));
+                told.push((names.issuer.as_str(), client.issuer.as_str()));
+                told.push((names.subject.as_str(), client.subject.as_str()));
+                told.push((names.validity.as_str(), validity.as_str()));
+                told.push((names.leaf.as_str(), client.leaf.as_str()));
+            }
+        }
+    }
+    own.extend(names.of_clients());
+    own.extend(OF_CLIENTS);
+    (told, own)
+}
+
+/// What the fields of clients' certificates are called where nobody calls them otherwise.
+const OF_CLIENTS: [&str; 6] = [
+    "x-amzn-mtls-clientcert",
+    "x-amzn-mtls-clientcert-serial-number",
+    "x-amzn-mtls-clientcert-issuer",
+    "x-amzn-mtls-clientcert-subject",
+    "x-amzn-mtls-clientcert-validity",
+    "x-amzn-mtls-clientcert-leaf",
+];
 
 fn forwarded_for(fields: &Fields, hop: &Hop<'_>, mut put: impl FnMut(&[u8], &[u8])) {
     let before: Vec<&[u8]> = fields.all("x-forwarded-for").collect();
@@ -167,9 +215,6 @@ const OURS: [&str; 5] = [
     "x-forwarded-port",
     "x-amzn-trace-id",
 ];
-
-/// Fields that it says itself when it is asked to.
-const OF_TLS: [&str; 2] = ["x-amzn-tls-version", "x-amzn-tls-cipher-suite"];
 
 /// Fields of one connection (RFC 9110 section 7.6.1), and those that frame a body.
 const OF_HOP: [&str; 9] = [

@@ -3,8 +3,10 @@
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-connection-logs.html>).
 
 use super::record::Record;
+use crate::load_balancer::client_certificate::{Client, ClientCertificate, Refused};
 use crate::load_balancer::http::head::{Request, Version};
 use crate::load_balancer::listener::Front;
+use crate::load_balancer::tcp::Secured;
 use crate::load_balancer::tls::Agreed;
 use neargate_base::time::Timestamp;
 use neargate_domain::load_balancer::{Protocol, ProtocolVersion};
@@ -108,25 +110,95 @@ pub struct Connected<'a> {
     pub port: u16,
     /// `None`: without TLS, or they did not agree.
     pub agreed: Option<&'a Agreed>,
-    pub handshake: Option<Duration>,
+    pub outcome: Outcome<'a>,
     pub trace: u64,
+}
+
+/// What became of a connection.
+pub enum Outcome<'a> {
+    /// It is without TLS.
+    Plain,
+    /// They agreed after this time.
+    Agreed(Duration),
+    /// They did not; perhaps for the client's certificate.
+    Failed(Option<&'a Refused>),
 }
 
 /// A line of a connection log.
 pub fn connection(connected: &Connected<'_>) -> String {
     let (peer, agreed) = (connected.peer, connected.agreed);
+    let refused = match connected.outcome {
+        Outcome::Failed(refused) => refused,
+        Outcome::Plain | Outcome::Agreed(_) => None,
+    };
+    let shown: Option<&ClientCertificate> = match agreed.map(|agreed| &agreed.client) {
+        Some(Client::Verified(certificate)) => certificate.as_deref(),
+        _ => refused.and_then(|refused| refused.certificate.as_ref()),
+    };
+    let (handshake, status) = match connected.outcome {
+        Outcome::Plain => ("-".into(), "-".to_owned()),
+        Outcome::Agreed(time) => (seconds(Some(time)), "Success".into()),
+        Outcome::Failed(_) => {
+            let code = refused.map_or("UnmappedConnectionError", |refused| refused.reason);
+            ("-".into(), format!("Failed:{code}"))
+        }
+    };
     format!(
-        "{} {} {} {} {} {} {} \"-\" - - - TID_{:016x}\n",
+        "{} {} {} {} {} {} {handshake} \"{}\" {} {} {status} TID_{:016x}\n",
         time(connected.now),
         peer.ip(),
         peer.port(),
         connected.port,
         agreed.map_or("-", |agreed| agreed.version),
         agreed.map_or("-", |agreed| agreed.cipher.as_str()),
-        connected
-            .handshake
-            .map_or("-".into(), |time| seconds(Some(time))),
+        quoted(shown.map_or("-", |shown| &shown.subject).as_bytes()),
+        shown.map_or("-", |shown| &shown.validity),
+        shown.map_or("-", |shown| &shown.serial_number),
         connected.trace,
+    )
+}
+
+/// A connection of a network load balancer that is over.
+pub struct Carried<'a> {
+    pub now: Timestamp,
+    pub front: &'a Front,
+    pub peer: SocketAddrV4,
+    pub target: SocketAddrV4,
+    pub secured: &'a Secured,
+    pub lasted: Duration,
+    pub received: u64,
+    pub sent: u64,
+}
+
+/// A line of a network load balancer's access log
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-access-logs.html>). What
+/// clients say of themselves in alerts and in their lists of protocols is not noted.
+pub fn flow(flow: &Carried<'_>) -> String {
+    let Secured {
+        agreed,
+        began,
+        handshake,
+    } = flow.secured;
+    let listener = flow.front.listener_arn.rsplit('/').next();
+    let second = |at: Timestamp| at.rfc3339().get(..19).unwrap_or("-").to_owned();
+    let name = agreed.server_name.as_deref().unwrap_or("-");
+    format!(
+        "tls 2.0 {} {} {} {} {} {} {} {} {} - {} - {} {} - {} {} - - {}\n",
+        second(flow.now),
+        elb(&flow.front.load_balancer_arn),
+        listener.unwrap_or("-"),
+        flow.peer,
+        flow.target,
+        flow.lasted.as_millis(),
+        handshake.as_millis(),
+        flow.received,
+        flow.sent,
+        agreed.certificate_arn.as_deref().unwrap_or("-"),
+        agreed.cipher,
+        agreed.version.replace('.', "").to_ascii_lowercase(),
+        quoted(name.as_bytes()),
+        agreed.protocol.as_deref().unwrap_or("-"),
+        second(*began),
     )
 }
 

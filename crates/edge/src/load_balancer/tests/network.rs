@@ -152,6 +152,34 @@ async fn connections_end_with_the_health_of_their_target_where_the_group_says_so
     }
 }
 
+#[tokio::test]
+async fn an_unhealthy_target_is_said_to_drain_for_as_long_as_its_group_says() {
+    let mut lab = network(&[echo("hi").await]).await;
+    for (interval, expected) in [
+        ("360000", TargetState::UnhealthyDraining),
+        ("0", TargetState::Unhealthy),
+    ] {
+        let blue = &mut lab.told.target_groups[0].attributes;
+        let state = "target_health_state.unhealthy";
+        let terminates = format!("{state}.connection_termination.enabled");
+        blue.insert(terminates, "false".into());
+        blue.insert(
+            format!("{state}.draining_interval_seconds"),
+            interval.into(),
+        );
+        lab.start().await;
+        let mut found = lab.balancers.states().borrow()["arn:lb"].targets.clone();
+        for one in &mut found {
+            one.state = TargetState::Unhealthy;
+        }
+        lab.balancers.set_health(found);
+        lab.until("it is said", |state| {
+            state.targets.iter().all(|t| t.state == expected)
+        })
+        .await;
+    }
+}
+
 /// A target of datagrams that answers each with its own name before it.
 async fn datagram_echo(name: &'static str) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -23,12 +23,12 @@ fn certificate(name: &str) -> Certificate {
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
-fn asked(policy: &str) -> Tls {
+pub fn asked(policy: &str) -> Tls {
     Tls {
         certificates: vec![
             certificate("default.example"),
@@ -47,7 +47,7 @@ async fn secure(mut lab: Lab) -> Lab {
     lab
 }
 
-async fn encrypted(lab: &Lab, name: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
+pub async fn encrypted(lab: &Lab, name: &str, alpn: &[u8]) -> TlsStream<TcpStream> {
     let mut config = (*tls::client(alpn)).clone();
     config.enable_sni = true;
     let stream = TcpStream::connect(lab.at()).await.unwrap();

@@ -1,20 +1,22 @@
 //! What is counted and what is written of traffic.
 
 use super::lab::{Counted as Asked, *};
+use super::secure::{asked, encrypted};
 use crate::load_balancer::{Counted, LoadBalancers};
 use neargate_base::Rng;
-use neargate_domain::load_balancer::{Action, Condition, Patterns};
+use neargate_domain::load_balancer::{Action, Condition, LoadBalancerType, Patterns, Protocol};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Duration, sleep, timeout};
 
-const ARN: &str =
+pub const ARN: &str =
     "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/web/50dc6c495c0c9188";
 
 impl Lab {
-    async fn counted(&self, group: Option<&str>, name: &str, value: u64) {
+    pub async fn counted(&self, group: Option<&str>, name: &str, value: u64) {
         let found = |all: Vec<Counted>| {
             let mut all = all.into_iter();
             let own = all.find(|one| one.target_group_arn.as_deref() == group);
@@ -93,15 +95,15 @@ async fn requests_are_counted_by_zone_and_by_target_group() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_is_counted_as_460_and_one_of_many_proxies_as_463() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let mut lab = Lab::with(Asked(Hangs, Arc::clone(&asked))).await;
+    let times = Arc::new(AtomicUsize::new(0));
+    let mut lab = Lab::with(Asked(Hangs, Arc::clone(&times))).await;
     lab.told
         .attributes
         .insert("idle_timeout.timeout_seconds".into(), "60".into());
     let mut client = lab.connect().await;
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let is_asked = async {
-        while asked.load(Ordering::SeqCst) == 0 {
+        while times.load(Ordering::SeqCst) == 0 {
             sleep(Duration::from_millis(2)).await;
         }
     };
@@ -115,7 +117,7 @@ async fn a_client_that_goes_away_is_counted_as_460_and_one_of_many_proxies_as_46
 }
 
 /// The text of every finished log below.
-fn logs(dir: &Path) -> Vec<(String, String)> {
+pub fn logs(dir: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -213,7 +215,7 @@ async fn access_and_connection_logs_have_aws_fields_in_their_order() {
 }
 
 /// What is between quotes, or between blanks.
-fn fields(line: &str) -> Vec<&str> {
+pub fn fields(line: &str) -> Vec<&str> {
     let mut fields = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {
@@ -228,4 +230,66 @@ fn fields(line: &str) -> Vec<&str> {
         rest = after;
     }
     fields
+}
+
+#[tokio::test]
+async fn logs_of_network_load_balancers_are_of_connections_with_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let arn = ARN.replace("/app/", "/net/");
+    let mut lab = Lab::new();
+    lab.told.arn.clone_from(&arn);
+    lab.told.load_balancer_type = LoadBalancerType::Network;
+    lab.balancers = LoadBalancers::new(None, Some(dir.path().into()), Arc::new(Rng::seeded(3)));
+    let target = target(Echo("one")).await;
+    let mut group = group("blue", &[target]);
+    group.protocol = Protocol::Tcp;
+    lab.told.target_groups = vec![group];
+    lab.told.listeners[0].protocol = Protocol::Tls;
+    lab.told.listeners[0].arn = "arn:listener/net/web/50dc6c495c0c9188/g3d4b5e8bb8464cd".into();
+    lab.told.listeners[0].tls = Some(asked("ELBSecurityPolicy-TLS13-1-2-2021-06"));
+    lab.set("access_logs.s3.enabled", "true");
+    lab.set("access_logs.s3.bucket", "logs");
+    lab.tell();
+    let mut states = lab.balancers.states();
+    let listens = states.wait_for(|s| s.get(&arn).is_some_and(|s| s.is_listening));
+    timeout(PATIENCE, listens).await.unwrap().unwrap();
+    let mut stream = encrypted(&lab, "a.shop.example", b"").await;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 16];
+    stream.read_exact(&mut first).await.unwrap();
+    drop(stream);
+    lab.counted(None, "NewFlowCount", 1).await;
+    drop(lab);
+    let wait = async {
+        loop {
+            let found = logs(dir.path());
+            match found
+                .into_iter()
+                .find(|(name, _)| !name.contains("/.open/"))
+            {
+                Some(found) => return found,
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    let (name, text) = timeout(PATIENCE, wait).await.unwrap();
+    assert!(name.contains("net.web.50dc6c495c0c9188_"), "{name}");
+    let fields = self::fields(text.trim_end());
+    assert_eq!(fields.len(), 22, "{text}");
+    assert_eq!(fields[..2], ["tls", "2.0"]);
+    assert_eq!(
+        fields[3..5],
+        ["net/web/50dc6c495c0c9188", "g3d4b5e8bb8464cd"]
+    );
+    assert_eq!(fields[6], target.to_string());
+    assert!(
+        fields[9].parse::<u64>().unwrap() >= 26 && fields[10] != "0",
+        "{text}"
+    );
+    assert_eq!(fields[12], "arn:certificate/*.shop.example");
+    assert_eq!(fields[14..16], ["TLS_AES_256_GCM_SHA384", "tlsv13"]);
+    assert_eq!(fields[17], "a.shop.example");
 }

@@ -45,7 +45,7 @@ pub async fn modify_load_balancer_attributes(
         let mut set = stored.attributes.clone();
         set.extend(owner.check(asked)?);
         let all = owner.complete(&set);
-        load_balancer::check_together(stored.load_balancer_type, &all)?;
+        load_balancer::check_together(&all)?;
         let before = owner.complete(&stored.attributes);
         log_delivery::check(&cx, &input.load_balancer_arn, &before, &all).await?;
         let value = LoadBalancer {

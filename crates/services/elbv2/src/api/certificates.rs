@@ -2,11 +2,11 @@
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html>).
 
 use super::{listeners, paged, ssl_policies, text};
+use crate::Elbv2;
 use crate::change::{self, settle};
 use crate::error::listener as say;
-use crate::model::{Listener, Tls};
+use crate::model::{Listener, Tls, Verify};
 use crate::plan::protocol;
-use crate::{Elbv2, error};
 use neargate_api_elbv2 as api;
 use neargate_domain::load_balancer::Protocol;
 use neargate_service::db::Tx;
@@ -44,7 +44,7 @@ pub(super) fn tls(
     let word = protocol::shown(listener);
     let certificates = asked.certificates.unwrap_or_default();
     let policies = asked.alpn_policy.unwrap_or_default();
-    let mode = mutual_authentication(listener, asked.mutual_authentication)?;
+    let mutual = mutual_authentication(listener, asked.mutual_authentication)?;
     if !protocol::is_secure(listener) {
         if asked.ssl_policy.is_some() {
             return Err(say::ssl_policy_of(word));
@@ -77,6 +77,13 @@ pub(super) fn tls(
         [one] => return Err(say::alpn_policy(one)),
         _ => return Err(say::one_alpn_policy()),
     };
+    let (mode, verify) = match (mutual, before) {
+        (Some(asked), _) => asked,
+        (None, Some(before)) if listener == Protocol::Https => {
+            (before.mutual_authentication.clone(), before.verify.clone())
+        }
+        (None, _) => ("off".into(), None),
+    };
     let before_policy = || before.map(|b| b.ssl_policy.clone());
     let policy = asked.ssl_policy.or_else(before_policy);
     Ok(Some(Tls {
@@ -84,17 +91,16 @@ pub(super) fn tls(
         certificates: before.map(|b| b.certificates.clone()).unwrap_or_default(),
         ssl_policy: policy.unwrap_or_else(|| DEFAULT_POLICY.to_owned()),
         alpn_policy,
-        mutual_authentication: mode
-            .or_else(|| before.map(|b| b.mutual_authentication.clone()))
-            .unwrap_or_else(|| "off".into()),
+        mutual_authentication: mode,
+        verify,
     }))
 }
 
-/// The mode: there are no trust stores, which `verify` needs.
+/// The mode, and what `verify` asks for; `None`: the call says nothing of it.
 fn mutual_authentication(
     listener: Protocol,
     asked: Option<api::MutualAuthenticationAttributes>,
-) -> Result<Option<String>, AwsError> {
+) -> Result<Option<(String, Option<Verify>)>, AwsError> {
     let Some(asked) = asked else {
         return Ok(None);
     };
@@ -105,31 +111,32 @@ fn mutual_authentication(
             protocol::shown(listener),
         ));
     }
+    let (ignores, advertises) = (
+        asked.ignore_client_certificate_expiry == Some(true),
+        asked.advertise_trust_store_ca_names.as_deref() == Some("on"),
+    );
     match mode.as_str() {
-        "verify" if asked.trust_store_arn.is_some() => return Err(error::trust_store_not_found()),
-        "verify" => return Err(say::trust_store_missing()),
-        "passthrough" => {
-            return Err(error::unsupported("mutual authentication by passthrough"));
+        "verify" => {
+            let verify = Verify {
+                trust_store: asked.trust_store_arn.ok_or_else(say::trust_store_missing)?,
+                ignore_expiry: ignores,
+                advertise_names: advertises,
+            };
+            return Ok(Some((mode, Some(verify))));
         }
-        "off" => {}
+        "off" | "passthrough" => {}
         other => return Err(say::mutual_authentication_mode(other)),
     }
     for (what, given) in [
         ("A trust store", asked.trust_store_arn.is_some()),
-        (
-            "IgnoreClientCertificateExpiry",
-            asked.ignore_client_certificate_expiry == Some(true),
-        ),
-        (
-            "AdvertiseTrustStoreCaNames",
-            asked.advertise_trust_store_ca_names.as_deref() == Some("on"),
-        ),
+        ("IgnoreClientCertificateExpiry", ignores),
+        ("AdvertiseTrustStoreCaNames", advertises),
     ] {
         if given {
             return Err(say::only_with_verify(what));
         }
     }
-    Ok(Some(mode))
+    Ok(Some((mode, None)))
 }
 
 /// The ARNs that a call names.

@@ -5,7 +5,7 @@ use super::certificates::{self, AskedTls};
 use super::{paged, references, tags_of, text};
 use crate::change::{self, settle};
 use crate::error::listener as say;
-use crate::model::{Listener, LoadBalancer, Tls};
+use crate::model::{Listener, LoadBalancer, Tls, Verify};
 use crate::plan::{actions, protocol};
 use crate::{Elbv2, error, names};
 use neargate_api_elbv2 as api;
@@ -78,10 +78,12 @@ async fn created(
     if others.len() >= MAX_LISTENERS {
         return Err(say::too_many());
     }
+    references::check_endpoints(cx, &new.default_actions)?;
     let tx = cx.db().tx().update(&of, &of.value);
     let tx = references::lead_to(cx, tx, &of, protocol, &new.target_groups().collect()).await?;
     let used = new.certificates().collect();
     let tx = references::use_certificates(cx, tx, &used, &input.load_balancer_arn).await?;
+    let tx = references::believe(cx, tx, &new).await?;
     let key = change::key::<Listener>(cx, &format!("{}/{id}", of.id()));
     Ok((tx.create(key, &new), shown(&new)))
 }
@@ -91,6 +93,14 @@ fn is_same(there: &Listener, new: &Listener) -> bool {
         && there.tls.as_ref().map(|t| &t.default_certificate)
             == new.tls.as_ref().map(|t| &t.default_certificate)
         && there.tls.as_ref().map(|t| &t.ssl_policy) == new.tls.as_ref().map(|t| &t.ssl_policy)
+        && there
+            .tls
+            .as_ref()
+            .map(|t| (&t.mutual_authentication, &t.verify))
+            == new
+                .tls
+                .as_ref()
+                .map(|t| (&t.mutual_authentication, &t.verify))
         && there.default_actions == new.default_actions
 }
 
@@ -150,6 +160,7 @@ async fn modified(
     )?;
     if let Some(given) = input.default_actions.clone() {
         new.default_actions = actions::checked(given, new.protocol)?;
+        references::check_endpoints(cx, &new.default_actions)?;
     }
     if new.protocol != stored.protocol {
         // What was right for the protocol before may not be for this one.
@@ -162,6 +173,7 @@ async fn modified(
     let tx = cx.db().tx().update(&of, &of.value).update(&stored, &new);
     let tx = references::lead_to(cx, tx, &of, new.protocol, &new.target_groups().collect()).await?;
     let tx = recertified(cx, tx, &of, &stored, &new).await?;
+    let tx = references::believe(cx, tx, &new).await?;
     Ok((tx, shown(&new)))
 }
 
@@ -241,10 +253,6 @@ pub async fn describe_listeners(
 fn shown(listener: &Listener) -> api::Listener {
     let tls = listener.tls.as_ref();
     let of = listener.arn.rsplit_once('/').map_or("", |(of, _)| of);
-    let mutual = |tls: &Tls| api::MutualAuthenticationAttributes {
-        mode: text(&tls.mutual_authentication),
-        ..Default::default()
-    };
     api::Listener {
         listener_arn: text(&listener.arn),
         load_balancer_arn: text(of.replacen(":listener/", ":loadbalancer/", 1)),
@@ -270,5 +278,17 @@ fn shown(listener: &Listener) -> api::Listener {
         mutual_authentication: tls
             .filter(|_| listener.protocol == Protocol::Https)
             .map(mutual),
+    }
+}
+
+fn mutual(tls: &Tls) -> api::MutualAuthenticationAttributes {
+    let advertised = |verify: &Verify| text(if verify.advertise_names { "on" } else { "off" });
+    let verify = tls.verify.as_ref();
+    api::MutualAuthenticationAttributes {
+        mode: text(&tls.mutual_authentication),
+        trust_store_arn: verify.map(|v| v.trust_store.clone()),
+        ignore_client_certificate_expiry: verify.map(|v| v.ignore_expiry),
+        trust_store_association_status: verify.and_then(|_| text("active")),
+        advertise_trust_store_ca_names: verify.and_then(advertised),
     }
 }

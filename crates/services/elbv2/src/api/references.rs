@@ -2,13 +2,15 @@
 //! the same transaction.
 
 use crate::change;
-use crate::error::{listener as say_listener, target_group as say};
+use crate::error::{listener as say_listener, rule as say_rule, target_group as say, trust_store};
 use crate::model::{Listener, LoadBalancer, TargetGroup};
 use crate::plan::protocol;
+use neargate_api_elbv2 as api;
 use neargate_domain::load_balancer::Protocol;
 use neargate_service::certificate::{self, Certificate};
 use neargate_service::db::{Stored, Tx};
 use neargate_service::{AwsError, Ctx};
+use neargate_wire::json::Json;
 use std::collections::BTreeSet;
 
 /// Target groups that one load balancer may lead to
@@ -50,6 +52,39 @@ pub(super) async fn lead_to(
         true => Err(crate::error::rule::too_many_groups()),
         false => Ok(tx),
     }
+}
+
+/// Checks where keys for tokens are to be fetched: strangers' addresses, which may not lead everywhere.
+///
+/// # Errors
+/// An endpoint is none that is called.
+pub(super) fn check_endpoints(cx: &Ctx, actions: &[Json<api::Action>]) -> Result<(), AwsError> {
+    let configs = actions
+        .iter()
+        .filter_map(|action| action.jwt_validation_config.as_ref());
+    for config in configs {
+        let endpoint = &config.jwks_endpoint;
+        let checked = cx.house.outbound.check(endpoint);
+        checked.map_err(|why| {
+            say_rule::action(format!(
+                "The JWKS endpoint '{endpoint}' is not called: {why}"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// Adds to a transaction that a listener believes this trust store, if it is to believe one.
+///
+/// # Errors
+/// `TrustStoreNotFound`.
+pub(super) async fn believe(cx: &Ctx, tx: Tx, listener: &Listener) -> Result<Tx, AwsError> {
+    let Some(arn) = listener.trust_store() else {
+        return Ok(tx);
+    };
+    let found = change::find_trust_store(cx, arn).await?;
+    let found = found.ok_or_else(|| trust_store::not_found_arn(arn))?;
+    Ok(tx.update(&found, &found.value))
 }
 
 /// Adds to a transaction that a load balancer uses these certificates.

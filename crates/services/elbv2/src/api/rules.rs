@@ -60,6 +60,7 @@ async fn created(
     }
     let mut value = listener.value.clone();
     let answer = shown(&value, &new);
+    references::check_endpoints(cx, &new.actions)?;
     let groups: BTreeSet<_> = actions::target_groups(&new.actions).collect();
     let tx = cx.db().tx().update(&of, &of.value);
     let tx = references::lead_to(cx, tx, &of, listener.protocol, &groups).await?;
@@ -103,6 +104,7 @@ async fn modified(cx: &Ctx, input: &api::ModifyRuleInput) -> Result<(Tx, api::Ru
     }
     if let Some(given) = input.actions.clone() {
         rule.actions = actions::checked(given, protocol)?;
+        references::check_endpoints(cx, &rule.actions)?;
     }
     if resets {
         rule.transforms.clear();

@@ -1,10 +1,9 @@
-//! Tags of load balancers, target groups, listeners and rules, each kept with what has them
+//! Tags of load balancers, target groups, listeners, rules and trust stores, each kept with what has them
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_AddTags.html>).
 
 use super::tags_of;
 use crate::change::{self, settle};
-use crate::model::{Listener, LoadBalancer, TargetGroup};
-use crate::names::Named;
+use crate::model::{Listener, LoadBalancer, TargetGroup, TrustStore};
 use crate::{Elbv2, error};
 use neargate_api_elbv2 as api;
 use neargate_service::db::{Stored, Tx};
@@ -22,6 +21,7 @@ enum Owner {
     Listener(Stored<Listener>),
     /// And the rule's id.
     Rule(Stored<Listener>, String),
+    TrustStore(Stored<TrustStore>),
 }
 
 impl Owner {
@@ -35,10 +35,8 @@ impl Owner {
                 let (listener, id) = change::rule(cx, arn).await?;
                 Ok(Owner::Rule(listener, id))
             }
-            _ => Err(match Named::parse(&cx.scope, arn) {
-                Some(Named::TrustStore) => error::trust_store_not_found(),
-                _ => error::not_taggable(arn),
-            }),
+            "truststore" => Ok(Owner::TrustStore(change::trust_store(cx, arn).await?)),
+            _ => Err(error::not_taggable(arn)),
         }
     }
 
@@ -47,6 +45,7 @@ impl Owner {
             Owner::LoadBalancer(of) => &of.value.tags,
             Owner::TargetGroup(of) => &of.value.tags,
             Owner::Listener(of) => &of.value.tags,
+            Owner::TrustStore(of) => &of.value.tags,
             Owner::Rule(of, id) => {
                 let rule = of.value.rules.iter().find(|r| r.id == *id);
                 rule.map_or(&of.value.default_rule_tags, |r| &r.tags)
@@ -73,6 +72,13 @@ impl Owner {
             }
             Owner::Listener(of) => {
                 let value = Listener {
+                    tags,
+                    ..of.value.clone()
+                };
+                tx.update(&of, &value)
+            }
+            Owner::TrustStore(of) => {
+                let value = TrustStore {
                     tags,
                     ..of.value.clone()
                 };

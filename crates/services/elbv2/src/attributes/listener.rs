@@ -51,46 +51,38 @@ const HTTP: &[Attribute] = &[
 
 /// Of HTTPS: the names of headers that tell a target of a client's certificate and of TLS.
 const HTTPS: &[Attribute] = &[
-    Attribute::text(
+    Attribute::field_name(
         "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
         "X-Amzn-Mtls-Clientcert-Serial-Number",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
         "X-Amzn-Mtls-Clientcert-Issuer",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
         "X-Amzn-Mtls-Clientcert-Subject",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
         "X-Amzn-Mtls-Clientcert-Validity",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_mtls_clientcert_leaf.header_name",
         "X-Amzn-Mtls-Clientcert-Leaf",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_mtls_clientcert.header_name",
         "X-Amzn-Mtls-Clientcert",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_tls_version.header_name",
         "X-Amzn-Tls-Version",
-    )
-    .fixed(),
-    Attribute::text(
+    ),
+    Attribute::field_name(
         "routing.http.request.x_amzn_tls_cipher_suite.header_name",
         "X-Amzn-Tls-Cipher-Suite",
-    )
-    .fixed(),
+    ),
 ];
 
 const TCP: &[Attribute] = &[Attribute::new(

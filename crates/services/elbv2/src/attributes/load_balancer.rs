@@ -100,11 +100,11 @@ pub(crate) fn owner(of: &LoadBalancer) -> Owner {
     }
 }
 
-/// Logs need a bucket. Those of network load balancers are not written yet.
+/// Logs need a bucket.
 ///
 /// # Errors
 /// `InvalidConfigurationRequest`.
-pub(crate) fn check_together(kind: LoadBalancerType, all: &Attributes) -> Result<(), AwsError> {
+pub(crate) fn check_together(all: &Attributes) -> Result<(), AwsError> {
     for (logs, name) in [
         ("access_logs", "access logs"),
         ("connection_logs", "connection logs"),
@@ -124,8 +124,6 @@ pub(crate) fn check_together(kind: LoadBalancerType, all: &Attributes) -> Result
         let ((bucket_key, bucket), (prefix_key, prefix)) = (value("bucket"), value("prefix"));
         if bucket.is_empty() {
             return Err(say::no_bucket(logs, name));
-        } else if kind == LoadBalancerType::Network {
-            return Err(say::not_acted_on(&format!("{logs}.s3.enabled"), "true"));
         } else if !is_bucket(&bucket) {
             return Err(say::not_acted_on(&bucket_key, &bucket));
         } else if !is_prefix(&prefix) {

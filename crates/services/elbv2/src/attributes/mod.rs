@@ -29,6 +29,8 @@ enum Values {
     OffOr(u32, u32),
     OneOf(&'static [&'static str]),
     Text,
+    /// A name of a field of HTTP that is nobody else's.
+    FieldName,
 }
 
 impl Attribute {
@@ -47,6 +49,10 @@ impl Attribute {
 
     const fn text(key: &'static str, default: &'static str) -> Attribute {
         Attribute::new(key, default, Values::Text)
+    }
+
+    const fn field_name(key: &'static str, default: &'static str) -> Attribute {
+        Attribute::new(key, default, Values::FieldName)
     }
 
     /// Only the default is acted on yet.
@@ -76,9 +82,35 @@ impl Attribute {
             Values::OffOr(from, to) if value != "off" && !within((from, to)) => {
                 Err(say::not_between(self.key, value, from, to))
             }
+            Values::FieldName if !is_field_name(value) => Err(say::no_field_name(self.key, value)),
             _ => Ok(()),
         }
     }
+}
+
+/// Names that say something else, of the connection or of the request, are not to be had.
+fn is_field_name(name: &str) -> bool {
+    const TAKEN: [&str; 13] = [
+        "host",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "http2-settings",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-amzn-trace-id",
+    ];
+    let is_word = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (1..=128).contains(&name.len())
+        && is_word
+        && !TAKEN.iter().any(|taken| name.eq_ignore_ascii_case(taken))
 }
 
 /// What has attributes: the table of its kind, and of everything of this noun.

@@ -95,7 +95,7 @@ const TCP: &[Attribute] = &[
     Attribute::flag(PRESERVE_CLIENT_IP, "true"),
     Attribute::flag("proxy_protocol_v2.enabled", "false"),
     Attribute::flag(TERMINATE_UNHEALTHY, "true"),
-    Attribute::new(UNHEALTHY_DRAINING, "0", Values::Number(0, 360_000)).fixed(),
+    Attribute::new(UNHEALTHY_DRAINING, "0", Values::Number(0, 360_000)),
 ];
 
 fn is_http(protocol: Protocol) -> bool {

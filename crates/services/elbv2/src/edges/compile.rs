@@ -107,8 +107,22 @@ fn tls(records: &Records, of: &model::Tls) -> Tls {
         alpn_policy: of.alpn_policy.clone(),
         mutual_authentication: match of.mutual_authentication.as_str() {
             "passthrough" => MutualAuthentication::Passthrough,
+            "verify" => verify(records, of.verify.as_ref()),
             _ => MutualAuthentication::Off,
         },
+    }
+}
+
+/// Without its trust store a listener believes nobody: it has no authorities.
+fn verify(records: &Records, of: Option<&model::Verify>) -> MutualAuthentication {
+    let id = of.and_then(|of| of.trust_store.rsplit('/').next());
+    let store = id.and_then(|id| records.trust_stores.get(id));
+    let revocations = store.iter().flat_map(|store| &store.revocations);
+    MutualAuthentication::Verify {
+        authorities: store.map_or_else(String::new, |store| store.authorities.clone()),
+        revoked: revocations.flat_map(|r| r.lists.clone()).collect(),
+        ignore_expiry: of.is_some_and(|of| of.ignore_expiry),
+        advertise_names: of.is_some_and(|of| of.advertise_names),
     }
 }
 
@@ -189,6 +203,7 @@ fn action(of: &api::Action) -> Option<Action> {
         jwks_endpoint: c.jwks_endpoint.clone(),
         issuer: c.issuer.clone(),
         additional_claims: claims.map(claim).collect(),
+        keys: None,
     })
 }
 

@@ -4,6 +4,7 @@
 //! changes. An edge that falls behind loses its stream and begins anew.
 
 mod compile;
+mod keys;
 mod records;
 mod report;
 #[cfg(test)]
@@ -13,6 +14,7 @@ pub use report::{report, set_state};
 
 use crate::registration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use keys::Keys;
 use neargate_base::Timestamp;
 use neargate_base::backoff::Backoff;
 use neargate_domain::load_balancer::{LoadBalancer, LoadBalancerChange};
@@ -44,6 +46,8 @@ pub struct LoadBalancers {
 struct Told {
     /// By their ids.
     load_balancers: BTreeMap<String, LoadBalancer>,
+    /// Of those who issue tokens that rules ask for.
+    keys: Keys,
     /// Store keys of targets that go, and when.
     ending: BTreeMap<String, Timestamp>,
     edges: Vec<mpsc::Sender<LoadBalancerChange>>,
@@ -160,7 +164,11 @@ impl LoadBalancers {
         let mut told = self.told.lock();
         let mut changes = Vec::new();
         for id in touched {
-            match compile::load_balancer(records, id) {
+            let mut new = compile::load_balancer(records, id);
+            if let Some(new) = &mut new {
+                keys::fill(new, &told.keys);
+            }
+            match new {
                 Some(new) if told.load_balancers.get(id) != Some(&new) => {
                     told.load_balancers.insert(id.clone(), new.clone());
                     changes.push(LoadBalancerChange::LoadBalancer(Box::new(new)));

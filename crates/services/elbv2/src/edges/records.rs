@@ -1,7 +1,7 @@
 //! The records that load balancers are made from, in memory, and which load balancers a changed
 //! record touches.
 
-use crate::model::{Listener, LoadBalancer, Target, TargetGroup};
+use crate::model::{Listener, LoadBalancer, Target, TargetGroup, TrustStore};
 use crate::names;
 use neargate_base::{Secret, Timestamp};
 use neargate_service::certificate::{self, Certificate};
@@ -30,6 +30,7 @@ pub(super) struct Records {
     /// By target group and the last part of the key.
     pub(super) targets: BTreeMap<(String, String), Target>,
     pub(super) instances: BTreeMap<String, Instance>,
+    pub(super) trust_stores: BTreeMap<String, TrustStore>,
     /// By their ARNs.
     pub(super) certificates: BTreeMap<String, Shown>,
     /// Store keys of targets by group and the last part of the key.
@@ -60,6 +61,11 @@ impl Records {
                 let value = db::decode::<TargetGroup>(entry)?.value;
                 self.groups.insert(id.clone(), (scope, value));
                 Ok(self.of_group(&id))
+            }
+            TrustStore::KIND => {
+                let value = db::decode::<TrustStore>(entry)?.value;
+                self.trust_stores.insert(id.clone(), value);
+                Ok(self.of_trust_store(&id))
             }
             Target::KIND => {
                 let value = db::decode::<Target>(entry)?.value;
@@ -107,6 +113,10 @@ impl Records {
                 let touched = self.of_group(&id);
                 self.groups.remove(&id);
                 touched
+            }
+            TrustStore::KIND => {
+                self.trust_stores.remove(&id);
+                self.of_trust_store(&id)
             }
             Target::KIND => {
                 let at = (of, id);
@@ -192,6 +202,14 @@ impl Records {
         targets
             .flat_map(|((group, _), _)| self.of_group(group))
             .collect()
+    }
+
+    /// The load balancers whose listeners believe a trust store.
+    fn of_trust_store(&self, id: &str) -> Touched {
+        let end = format!("/{id}");
+        let those = self.listeners.iter();
+        let those = those.filter(|(_, l)| l.trust_store().is_some_and(|arn| arn.ends_with(&end)));
+        those.map(|((of, _), _)| of.clone()).collect()
     }
 
     fn of_certificate(&self, arn: &str) -> Touched {

@@ -4,7 +4,8 @@ use super::LoadBalancers;
 use crate::tests::{Place, answer, forward, path, place};
 use neargate_api_elbv2::{self as api, ops};
 use neargate_domain::load_balancer::{
-    Action, Condition, LoadBalancer, LoadBalancerChange, Patterns, TargetState,
+    Action, Condition, LoadBalancer, LoadBalancerChange, MutualAuthentication, Patterns,
+    TargetState,
 };
 use neargate_service::instance::State;
 use std::sync::Arc;
@@ -206,4 +207,70 @@ async fn certificates_are_told_with_their_keys() {
         !format!("{tls:?}").contains("key of"),
         "keys are not printed"
     );
+}
+
+#[tokio::test]
+async fn a_trust_store_is_told_with_each_listener_that_believes_it() {
+    let mut edge = Edge::new().await;
+    let store = edge.place.trust_store("own").await;
+    let balancer = edge.place.make(edge.place.application("web")).await;
+    edge.place.verifying(&balancer, &store).await.unwrap();
+    let mutual = |told: &LoadBalancer| {
+        let listener = told.listeners.first()?;
+        match listener.tls.as_ref()?.mutual_authentication.clone() {
+            MutualAuthentication::Verify {
+                authorities,
+                revoked,
+                ..
+            } => Some((authorities.matches("BEGIN").count(), revoked.len())),
+            _ => None,
+        }
+    };
+    edge.told(|l| mutual(l) == Some((1, 0))).await;
+    let pair = edge.place.two_lists(&store).await;
+    assert_eq!(pair, 2);
+    edge.told(|l| mutual(l) == Some((1, 2))).await;
+}
+
+#[tokio::test]
+async fn keys_for_tokens_are_told_once_they_are_known_and_with_each_change_since() {
+    let mut edge = Edge::new().await;
+    let balancer = edge.place.make(edge.place.application("web")).await;
+    let certificate = edge.place.certificate("a").await;
+    let listener = edge.place.secure(&balancer, 443, &certificate).await;
+    let listener = listener.unwrap().listener_arn.unwrap();
+    let endpoint = "https://issuer.example/keys";
+    let asked = api::Action {
+        r#type: "jwt-validation".into(),
+        order: Some(1),
+        jwt_validation_config: Some(api::JwtValidationActionConfig {
+            jwks_endpoint: endpoint.into(),
+            issuer: "https://issuer.example".into(),
+            additional_claims: None,
+        }),
+        ..Default::default()
+    };
+    let last = api::Action {
+        order: Some(2),
+        ..answer("200")
+    };
+    let actions = vec![asked, last];
+    let made = edge.place.try_rule(&listener, 1, vec![path("/a")], actions);
+    made.await.unwrap();
+    let keys = |told: &LoadBalancer| {
+        let rule = told.listeners.first()?.rules.first()?;
+        match rule.actions.first()? {
+            Action::JwtValidation { keys, .. } => Some(keys.clone()),
+            _ => None,
+        }
+    };
+    edge.told(|l| keys(l) == Some(None)).await;
+    edge.load_balancers.learn(endpoint.into(), "{}".into());
+    edge.told(|l| keys(l) == Some(Some("{}".into()))).await;
+    let rule = edge
+        .place
+        .try_rule(&listener, 2, vec![path("/b")], vec![answer("200")]);
+    rule.await.unwrap();
+    edge.told(|l| keys(l) == Some(Some("{}".into())) && l.listeners[0].rules.len() == 3)
+        .await;
 }

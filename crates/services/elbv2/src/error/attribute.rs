@@ -26,6 +26,12 @@ pub(crate) fn not_between(key: &str, value: &str, from: u32, to: u32) -> AwsErro
     ))
 }
 
+pub(crate) fn no_field_name(key: &str, value: &str) -> AwsError {
+    validation(format!(
+        "'{key}' value '{value}' must be a header name of letters, digits, hyphens and underscores that is not reserved"
+    ))
+}
+
 pub(crate) fn twice(key: &str) -> AwsError {
     validation(format!(
         "Attribute key '{key}' has been specified more than once"

@@ -7,6 +7,7 @@ pub(crate) mod listener;
 pub(crate) mod load_balancer;
 pub(crate) mod rule;
 pub(crate) mod target_group;
+pub(crate) mod trust_store;
 
 use neargate_service::AwsError;
 use neargate_service::tags::InvalidTags;
@@ -56,10 +57,6 @@ pub(crate) fn tags(why: InvalidTags) -> AwsError {
 /// What has tags must be named so.
 pub(crate) fn not_taggable(arn: &str) -> AwsError {
     validation(format!("'{arn}' is not a valid resource ARN"))
-}
-
-pub(crate) fn trust_store_not_found() -> AwsError {
-    AwsError::client("TrustStoreNotFound", "One or more trust stores not found")
 }
 
 pub(crate) fn ssl_policy_not_found(name: &str) -> AwsError {

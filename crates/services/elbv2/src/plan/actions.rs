@@ -97,11 +97,7 @@ fn check(action: &mut api::Action, listener: Protocol) -> Result<(), AwsError> {
         "forward" => forward(action, listener),
         "redirect" => redirect(action, listener),
         "fixed-response" => fixed_response(action),
-        // What is wrong with one is said before that none is acted on.
-        "jwt-validation" => {
-            jwt_validation(action, listener)?;
-            Err(error::unsupported("actions of type 'jwt-validation'"))
-        }
+        "jwt-validation" => jwt_validation(action, listener),
         other => Err(error::unsupported(&format!("actions of type '{other}'"))),
     }
 }

@@ -6,3 +6,4 @@ pub(crate) mod health;
 pub(crate) mod protocol;
 pub(crate) mod target_groups;
 pub(crate) mod transforms;
+pub(crate) mod trust_stores;

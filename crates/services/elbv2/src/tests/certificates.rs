@@ -236,19 +236,37 @@ async fn bad_ones_are_refused() {
         })
     };
     let mut verify = input(|_| {});
-    verify.mutual_authentication = mutual("verify", Some("arn"));
+    let nobody = place
+        .cx
+        .scope
+        .arn("elasticloadbalancing", "truststore/own/0123456789abcdef");
+    verify.mutual_authentication = mutual("verify", Some(&nobody));
     refused_as(
         place.call(ops::CreateListener, verify.clone()).await,
         "TrustStoreNotFound",
+    );
+    verify.mutual_authentication = mutual("verify", Some("arn"));
+    refused_as(
+        place.call(ops::CreateListener, verify.clone()).await,
+        "ValidationError",
+    );
+    verify.mutual_authentication = mutual("verify", None);
+    refused_as(
+        place.call(ops::CreateListener, verify.clone()).await,
+        "ValidationError",
     );
     verify.mutual_authentication = mutual("sometimes", None);
     refused_as(
         place.call(ops::CreateListener, verify.clone()).await,
         "ValidationError",
     );
-    verify.mutual_authentication = mutual("passthrough", None);
+    verify.mutual_authentication = mutual("passthrough", Some(&nobody));
     refused_as(
-        place.call(ops::CreateListener, verify).await,
-        "InvalidConfigurationRequest",
+        place.call(ops::CreateListener, verify.clone()).await,
+        "ValidationError",
     );
+    verify.mutual_authentication = mutual("passthrough", None);
+    let made = place.call(ops::CreateListener, verify).await.unwrap();
+    let shown = made.listeners.unwrap().remove(0).mutual_authentication;
+    assert_eq!(shown.unwrap().mode.as_deref(), Some("passthrough"));
 }

@@ -9,6 +9,7 @@ mod stored;
 mod tags;
 mod target_groups;
 mod targets;
+mod trust_stores;
 
 use super::Elbv2;
 use neargate_api_elbv2::{self as api, ops};
@@ -17,7 +18,8 @@ use neargate_domain::vpc::DefaultVpc;
 use neargate_service::{AwsError, Ctx, OperationTable, Service};
 use neargate_testkit::Lab;
 use neargate_wire::structure::OperationDef;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 /// An account's load balancing in a region, with its default VPC.
 pub(crate) struct Place {
@@ -25,11 +27,15 @@ pub(crate) struct Place {
     pub(crate) cx: Ctx,
     table: Arc<dyn Service>,
     pub(crate) vpc: DefaultVpc,
+    objects: Arc<Objects>,
 }
 
-/// S3, as far as logs ask it: it has one bucket.
+/// Objects of the bucket `trust`.
+type Objects = Mutex<BTreeMap<String, Vec<u8>>>;
+
+/// S3, as far as it is asked: it has one bucket for logs, and one for what trust stores are made of.
 async fn put_object(
-    _: Arc<()>,
+    _: Arc<Objects>,
     _: Ctx,
     input: s3::PutObjectInput,
 ) -> Result<s3::PutObjectOutput, AwsError> {
@@ -42,14 +48,53 @@ async fn put_object(
     }
 }
 
+fn object(objects: &Objects, bucket: &str, key: &str) -> Result<(Vec<u8>, String), AwsError> {
+    let objects = objects.lock().unwrap();
+    let found = objects.get(key).filter(|_| bucket == "trust");
+    let missing = || AwsError::client("NoSuchKey", "The specified key does not exist.");
+    let found = found.ok_or_else(missing)?;
+    Ok((found.clone(), neargate_wire::sigv4::sha256_hex(found)))
+}
+
+async fn head_object(
+    objects: Arc<Objects>,
+    _: Ctx,
+    input: s3::HeadObjectInput,
+) -> Result<s3::HeadObjectOutput, AwsError> {
+    let (found, tag) = object(&objects, &input.bucket, &input.key)?;
+    Ok(s3::HeadObjectOutput {
+        content_length: i64::try_from(found.len()).ok(),
+        e_tag: Some(tag),
+        ..Default::default()
+    })
+}
+
+async fn get_object(
+    objects: Arc<Objects>,
+    _: Ctx,
+    input: s3::GetObjectInput,
+) -> Result<s3::GetObjectOutput, AwsError> {
+    let (found, tag) = object(&objects, &input.bucket, &input.key)?;
+    Ok(s3::GetObjectOutput {
+        body: Some(found.into()),
+        e_tag: Some(tag),
+        ..Default::default()
+    })
+}
+
 pub(crate) fn place() -> Place {
     let lab = Lab::seeded(11);
-    let s3 = OperationTable::new(&s3::SERVICE, Arc::new(())).on(s3::ops::PutObject, put_object);
+    let objects = Arc::new(Objects::default());
+    let s3 = OperationTable::new(&s3::SERVICE, objects.clone())
+        .on(s3::ops::PutObject, put_object)
+        .on(s3::ops::HeadObject, head_object)
+        .on(s3::ops::GetObject, get_object);
     lab.house.caller.connect(vec![Arc::new(s3)]);
     Place {
         cx: lab.cx(),
         vpc: DefaultVpc::of(&lab.scope.account, &lab.scope.region),
         table: Arc::new(super::table(Arc::new(Elbv2::default()))),
+        objects,
         lab,
     }
 }
@@ -61,6 +106,14 @@ impl Place {
         input: O::Input,
     ) -> Result<O::Output, AwsError> {
         neargate_testkit::call(&*self.table, self.cx.clone(), operation, input).await
+    }
+
+    /// Puts an object into the bucket `trust`.
+    pub(crate) fn object(&self, key: &str, content: impl Into<Vec<u8>>) {
+        self.objects
+            .lock()
+            .unwrap()
+            .insert(key.into(), content.into());
     }
 
     /// Of the first `count` default subnets.

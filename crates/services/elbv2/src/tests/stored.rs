@@ -12,4 +12,6 @@ fn the_stored_form_is_pinned() {
     check::<model::TargetGroup>(dir);
     check::<model::TargetGroupName>(dir);
     check::<model::Target>(dir);
+    check::<model::TrustStore>(dir);
+    check::<model::TrustStoreName>(dir);
 }
