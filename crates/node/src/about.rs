@@ -31,7 +31,7 @@ const RESERVED_TCP_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// Features by their attribute's name. A task with a role is taken, as on Fargate here: its
 /// credentials endpoint is absent, and so is the variable that would name it.
-const CAPABILITIES: [&str; 41] = [
+const CAPABILITIES: [&str; 42] = [
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",
     "com.amazonaws.ecs.capability.ecr-auth",

@@ -181,7 +181,8 @@ impl Upstream for Remote {
                     is_complete: report.is_complete,
                     flows,
                 };
-                let told = self.caller.post::<_, Done>("/v1/flows", &[part], ANSWER);
+                let parts = [part];
+                let told = self.caller.post::<_, Done>("/v1/flows", &parts, ANSWER);
                 told.await?;
             }
         }

@@ -46,7 +46,8 @@ pub async fn follow(
             ..Default::default()
         },
     };
-    let made = Caller::call::<route53::ops::CreateHealthCheck>(house, scope, &role(scope), &input);
+    let role = role(scope);
+    let made = Caller::call::<route53::ops::CreateHealthCheck>(house, scope, &role, &input);
     let made = made.await?.health_check.and_then(|check| check.id);
     let check = Check {
         instance_id: instance_id.to_owned(),
@@ -67,7 +68,8 @@ pub async fn unfollow(
     let input = route53::DeleteHealthCheckInput {
         health_check_id: check.health_check_id.clone(),
     };
-    let gone = Caller::call::<route53::ops::DeleteHealthCheck>(house, scope, &role(scope), &input);
+    let role = role(scope);
+    let gone = Caller::call::<route53::ops::DeleteHealthCheck>(house, scope, &role, &input);
     match gone.await {
         Err(error) if error.code != "NoSuchHealthCheck" => return Err(error),
         _ => {}

@@ -259,7 +259,7 @@ async fn finish(
         let tags = db::key::<Tagged>(&scope, log.id());
         // Whoever changed it meanwhile is followed the next time.
         let gone = house.db.tx().within_reserve().delete(log).delete_key(tags);
-        gone.commit().await?;
+        let (Committed::At(_) | Committed::Conflict) = gone.commit().await?;
     }
     Ok(())
 }

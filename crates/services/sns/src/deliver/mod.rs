@@ -185,9 +185,9 @@ impl Deliveries {
             let Some(asked) = message.order.take() else {
                 continue;
             };
-            let key = seen_key(view, &asked);
-            let before = told.get(&key).cloned();
-            let before = before.or_else(|| self.journal.state().seen(&key, message.at).cloned());
+            let seen_key = seen_key(view, &asked);
+            let before = told.get(&seen_key).cloned();
+            let before = before.or_else(|| self.journal.state().seen(&seen_key, message.at).cloned());
             if let Some(seen) = before {
                 answers.push(Published {
                     message_id: seen.message_id,
@@ -212,8 +212,8 @@ impl Deliveries {
                 sequence_number,
                 ..asked
             });
-            told.insert(key.clone(), seen.clone());
-            frames.push(Frame::Seen { key, seen });
+            told.insert(seen_key.clone(), seen.clone());
+            frames.push(Frame::Seen { key: seen_key, seen });
             self.route(house, view, message, key, &mut frames, &mut items)?;
         }
         self.keep(frames, items, Some(last)).await?;

@@ -213,7 +213,8 @@ async fn opened(
         reuse: rules.kms_reuse(),
     };
     let key = sqs.keys.opened(cx, envelope.encrypted_key, under).await;
-    let content = envelope.open(&key.map_err(error::of_kms)?, id);
+    let key = key.map_err(error::of_kms)?;
+    let content = envelope.open(&key, id);
     content.map_err(AwsError::internal)
 }
 

@@ -172,7 +172,7 @@ fn made(cx: &Ctx, found: &Found, ready: &Ready, key: Option<&DataKey>) -> New {
     id[8] = id[8] & 0x3f | 0x80;
     let Content { dedup, group, .. } = &ready.content;
     let scope = group.as_deref().filter(|_| rules.dedups_by_group());
-    let key = |dedup: &String| content::dedup_key(root_key, found.queue.id, scope, dedup);
+    let dedup_key = |dedup: &String| content::dedup_key(root_key, found.queue.id, scope, dedup);
     let arn = found.arn();
     let seal = match key {
         Some(key) => Seal::Kms(key, &arn),
@@ -183,7 +183,7 @@ fn made(cx: &Ctx, found: &Found, ready: &Ready, key: Option<&DataKey>) -> New {
         id,
         delay_millis: ready.delay_millis,
         group: group.as_deref().map(Arc::from),
-        dedup: dedup.as_ref().map(key),
+        dedup: dedup.as_ref().map(dedup_key),
         content: ready.content.keep(seal, &id),
         size_bytes: ready.content.size_bytes(),
     }
