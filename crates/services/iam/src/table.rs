@@ -2,7 +2,7 @@
 
 use crate::api::{
     access_keys, account, authorization, boundaries, context_keys, credential_report, grants,
-    groups, instance_profiles, login_profiles, oidc_providers, policies, roles,
+    groups, instance_profiles, login_profiles, mfa_devices, oidc_providers, policies, roles,
     service_credentials, service_linked_roles, signing_certificates, simulate, ssh_keys, tags,
     users,
 };
@@ -17,9 +17,11 @@ const AWS: &str = "AWS's own policies are those of the services that we know and
 const VERSIONS: &str = "of AWS's own policies only the newest version of 2026 is known";
 const BEDROCK: &str = "API keys for Bedrock are refused";
 const CONSOLE: &str = "there is no console yet to sign in to";
-const DELETED: &str = "what the service still has under the role is not looked for";
+const DELETED: &str = "at once, or not at all: looked for are meshes, Auto Scaling groups, scalable targets, clusters, \
+    load balancers, database instances and notification rules";
 const EXCLUDED: &str = "a list of policies to leave out is refused; there are no organisations";
-const LINKED: &str = "services do not make their role themselves yet";
+const LINKED: &str = "ECS, Elastic Load Balancing, both Auto Scalings, RDS, App Mesh and CodeStar Notifications make their role \
+    themselves, whoever calls; the other services do not";
 const ROLE_USE: &str = "when a role was last used is not said";
 const ROOT: &str = "an account's root has no date";
 const SIGNING: &str = "certificates are kept; nothing takes requests that are signed with one";
@@ -78,6 +80,8 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             BEDROCK,
         )
         .on(ops::CreateUser, change(users::create_user))
+        .on(ops::DeactivateMFADevice, act(mfa_devices::deactivate_mfa_device))
+        .on(ops::CreateVirtualMFADevice, change(mfa_devices::create_virtual_mfa_device))
         .on(ops::DeleteAccessKey, act(access_keys::delete_access_key))
         .on(ops::DeleteAccountAlias, act(account::delete_account_alias))
         .on(
@@ -115,7 +119,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         )
         .partly(
             ops::DeleteServiceLinkedRole,
-            change(service_linked_roles::delete_service_linked_role),
+            service_linked_roles::delete_service_linked_role,
             DELETED,
         )
         .on(
@@ -132,9 +136,11 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             act(boundaries::delete_user_permissions_boundary),
         )
         .on(ops::DeleteUserPolicy, act(grants::delete_user_policy))
+        .on(ops::DeleteVirtualMFADevice, act(mfa_devices::delete_virtual_mfa_device))
         .on(ops::DetachGroupPolicy, act(grants::detach_group_policy))
         .on(ops::DetachRolePolicy, act(grants::detach_role_policy))
         .on(ops::DetachUserPolicy, act(grants::detach_user_policy))
+        .on(ops::EnableMFADevice, act(mfa_devices::enable_mfa_device))
         .on(
             ops::GenerateCredentialReport,
             change(credential_report::generate_credential_report),
@@ -175,6 +181,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::GetLoginProfile,
             read(login_profiles::get_login_profile),
         )
+        .on(ops::GetMFADevice, read(mfa_devices::get_mfa_device))
         .on(
             ops::GetOpenIDConnectProvider,
             read(oidc_providers::get_open_id_connect_provider),
@@ -190,7 +197,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::GetSSHPublicKey, read(ssh_keys::get_ssh_public_key))
         .on(
             ops::GetServiceLinkedRoleDeletionStatus,
-            read(service_linked_roles::get_service_linked_role_deletion_status),
+            service_linked_roles::get_service_linked_role_deletion_status,
         )
         .partly(ops::GetUser, read(users::get_user), ROOT)
         .on(ops::GetUserPolicy, read(grants::get_user_policy))
@@ -227,7 +234,8 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::ListInstanceProfilesForRole,
             read(instance_profiles::list_instance_profiles_for_role),
         )
-        .on(ops::ListMFADevices, read(account::list_mfa_devices))
+        .on(ops::ListMFADeviceTags, read(tags::list_mfa_device_tags))
+        .on(ops::ListMFADevices, read(mfa_devices::list_mfa_devices))
         .on(
             ops::ListOpenIDConnectProviderTags,
             read(tags::list_open_id_connect_provider_tags),
@@ -261,7 +269,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::ListUsers, read(users::list_users))
         .on(
             ops::ListVirtualMFADevices,
-            read(account::list_virtual_mfa_devices),
+            read(mfa_devices::list_virtual_mfa_devices),
         )
         .on(ops::PutGroupPolicy, act(grants::put_group_policy))
         .on(
@@ -290,6 +298,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::ResetServiceSpecificCredential,
             change(service_credentials::reset_service_specific_credential),
         )
+        .on(ops::ResyncMFADevice, act(mfa_devices::resync_mfa_device))
         .on(
             ops::SetDefaultPolicyVersion,
             act(policies::set_default_policy_version),
@@ -309,6 +318,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             EXCLUDED,
         )
         .on(ops::TagInstanceProfile, act(tags::tag_instance_profile))
+        .on(ops::TagMFADevice, act(tags::tag_mfa_device))
         .on(
             ops::TagOpenIDConnectProvider,
             act(tags::tag_open_id_connect_provider),
@@ -317,6 +327,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::TagRole, act(tags::tag_role))
         .on(ops::TagUser, act(tags::tag_user))
         .on(ops::UntagInstanceProfile, act(tags::untag_instance_profile))
+        .on(ops::UntagMFADevice, act(tags::untag_mfa_device))
         .on(
             ops::UntagOpenIDConnectProvider,
             act(tags::untag_open_id_connect_provider),

@@ -12,6 +12,7 @@ pub mod groups;
 pub mod instance_profiles;
 pub mod login_profiles;
 pub mod managed;
+pub mod mfa_devices;
 pub mod oidc_providers;
 pub mod policies;
 pub mod roles;

@@ -8,6 +8,7 @@
 mod account;
 mod credential;
 mod entity;
+mod mfa;
 mod policy;
 mod provider;
 
@@ -16,6 +17,7 @@ pub use credential::{
     AccessKey, KeyUse, LoginProfile, ServiceCredential, SigningCertificate, SshPublicKey,
 };
 pub use entity::{Grants, Group, InstanceProfile, Role, User};
+pub use mfa::MfaDevice;
 pub use policy::{Policy, PolicyVersion};
 pub use provider::OpenIdProvider;
 

@@ -16,6 +16,7 @@ pub use reply::host_id;
 
 use crate::api::put::Incoming;
 use crate::api::{get, parts, put};
+use crate::asked::Asked;
 use crate::content::checksum::{self, Algorithm};
 use crate::content::source::Source;
 use crate::{S3, bucket, error};
@@ -82,15 +83,15 @@ impl HttpDoor for Objects {
         let origin = origin.map(str::to_owned);
         let mut body = Some(body);
         if address.website || method == Method::OPTIONS {
-            let mut response = self
-                .unsigned(&house, &visitor, &parts, &address, &request_id)
-                .await;
+            let asked = asked(&house, &visitor, &parts);
+            let unsigned = self.unsigned(&house, &visitor, &parts, &address, &request_id);
+            let mut response = asked.while_doing(unsigned).await;
             reply::mark(&mut response, &request_id);
             return response;
         }
-        let answered = self
-            .answer(&house, &visitor, parts, &address, &request_id, &mut body)
-            .await;
+        let asked = asked(&house, &visitor, &parts);
+        let answering = self.answer(&house, &visitor, parts, &address, &request_id, &mut body);
+        let answered = asked.while_doing(answering).await;
         let mut response = match answered {
             Ok(response) => response,
             Err(why) => {
@@ -243,6 +244,10 @@ impl Objects {
             key: key.clone(),
             ..Default::default()
         };
+        let said: Vec<(String, String)> = form
+            .fields()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         let mut metadata = std::collections::BTreeMap::new();
         for (name, value) in form.fields() {
             let value = Some(value.to_owned());
@@ -290,7 +295,12 @@ impl Objects {
             bounds: bounds.map(|b| (b.min_bytes, b.max_bytes)),
             is_form: true,
         };
-        let made = put::put_object_from(self.s3.clone(), cx, input, &mut incoming).await?;
+        let mut asked = Asked::current().map_or_else(Asked::default, |asked| (*asked).clone());
+        for (name, value) in said {
+            asked.say(&name, &value);
+        }
+        let putting = put::put_object_from(self.s3.clone(), cx, input, &mut incoming);
+        let made = asked.while_doing(putting).await?;
         let etag = made.e_tag.unwrap_or_default();
         let mut response = Response::new(reply::empty());
         let place = format!("/{bucket}/{key}");
@@ -461,6 +471,13 @@ impl Objects {
         }
         Ok(input)
     }
+}
+
+/// How a request came in, as policies ask.
+fn asked(house: &House, visitor: &Visitor, parts: &Parts) -> Asked {
+    let query = parts.uri.query().unwrap_or_default();
+    let secure = house.settings.is_secure();
+    Asked::by(visitor.source, secure, &parts.headers, query)
 }
 
 /// What breaks the model, in S3's words: a header and a parameter are arguments, all else is XML.
