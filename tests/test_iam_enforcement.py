@@ -342,3 +342,33 @@ def test_a_second_factor(ann):
     assert with_session(ann.gate, "iam", given).list_users()["Users"][0]["UserName"] == "ann"
     iam.deactivate_mfa_device(UserName="ann", SerialNumber=serial)
     iam.delete_virtual_mfa_device(SerialNumber=serial)
+
+
+def test_s3_knows_how_a_call_came_in(ann):
+    admin, s3 = ann.gate.client("s3"), ann("s3")
+    admin.create_bucket(Bucket="homes")
+    admin.put_object(Bucket="homes", Key="ann/k", Body=b"own")
+    admin.put_object(Bucket="homes", Key="bob/k", Body=b"other")
+    own = {"StringLike": {"s3:prefix": "${aws:username}/*"}}
+    ann.may(
+        allow("s3:ListBucket", on="arn:aws:s3:::homes", Condition=own),
+        allow("s3:GetObject", "s3:PutObject", on="arn:aws:s3:::homes/${aws:username}/*"),
+        deny("s3:PutObject", Condition={"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}}),
+    )
+    (listed,) = s3.list_objects_v2(Bucket="homes", Prefix="ann/")["Contents"]
+    assert listed["Key"] == "ann/k"
+    assert s3.get_object(Bucket="homes", Key="ann/k")["Body"].read() == b"own"
+    for call, arguments in (
+        (s3.list_objects_v2, {"Bucket": "homes"}),
+        (s3.list_objects_v2, {"Bucket": "homes", "Prefix": "bob/"}),
+        (s3.get_object, {"Bucket": "homes", "Key": "bob/k"}),
+        (s3.put_object, {"Bucket": "homes", "Key": "ann/new", "Body": b"x"}),
+    ):
+        assert refused(call, **arguments)[0] == "AccessDenied", arguments
+    s3.put_object(Bucket="homes", Key="ann/new", Body=b"x", ServerSideEncryption="AES256")
+    elsewhere = {"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
+    ann.may(allow("s3:*"), deny("s3:*", Condition=elsewhere))
+    s3.list_objects_v2(Bucket="homes")
+    # A federated user may nothing without policies of its session.
+    given = ann("sts").get_federation_token(Name="visitor")["Credentials"]
+    assert refused(with_session(ann.gate, "s3", given).list_objects_v2, Bucket="homes")[0] == "AccessDenied"

@@ -233,6 +233,23 @@ pub fn malformed_certificate(message: &str) -> AwsError {
     AwsError::client("MalformedCertificate", message)
 }
 
+/// The key is not that of the certificate.
+pub fn key_pair_mismatch() -> AwsError {
+    AwsError::client("KeyPairMismatch", "Certificate and private key do not match.")
+}
+
+pub fn server_certificate_not_found(name: &str) -> AwsError {
+    no_such_entity(format!(
+        "The Server Certificate with name {name} cannot be found."
+    ))
+}
+
+pub fn server_certificate_taken(name: &str) -> AwsError {
+    already_exists(format!(
+        "The Server Certificate with name {name} already exists."
+    ))
+}
+
 /// A role that is linked to a service.
 pub fn protected(role: &str) -> AwsError {
     AwsError::client(

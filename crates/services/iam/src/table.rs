@@ -3,7 +3,7 @@
 use crate::api::{
     access_keys, account, authorization, boundaries, context_keys, credential_report, grants,
     groups, instance_profiles, login_profiles, mfa_devices, oidc_providers, policies, roles,
-    service_credentials, service_linked_roles, signing_certificates, simulate, ssh_keys, tags,
+    server_certificates, service_credentials, service_linked_roles, signing_certificates, simulate, ssh_keys, tags,
     users,
 };
 use crate::call::{act, change, read};
@@ -24,6 +24,7 @@ const LINKED: &str = "ECS, Elastic Load Balancing, both Auto Scalings, RDS, App 
     themselves, whoever calls; the other services do not";
 const ROLE_USE: &str = "when a role was last used is not said";
 const ROOT: &str = "an account's root has no date";
+const LISTENERS: &str = "certificates are kept; listeners take those of ACM alone";
 const SIGNING: &str = "certificates are kept; nothing takes requests that are signed with one";
 const SIMULATED: &str = "policies of organisations are refused: there are none";
 const THUMB: &str =
@@ -117,6 +118,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::DeleteSSHPublicKey,
             act(ssh_keys::delete_ssh_public_key),
         )
+        .on(ops::DeleteServerCertificate, act(server_certificates::delete_server_certificate))
         .partly(
             ops::DeleteServiceLinkedRole,
             service_linked_roles::delete_service_linked_role,
@@ -195,6 +197,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .partly(ops::GetRole, read(roles::get_role), ROLE_USE)
         .on(ops::GetRolePolicy, read(grants::get_role_policy))
         .on(ops::GetSSHPublicKey, read(ssh_keys::get_ssh_public_key))
+        .on(ops::GetServerCertificate, read(server_certificates::get_server_certificate))
         .on(
             ops::GetServiceLinkedRoleDeletionStatus,
             service_linked_roles::get_service_linked_role_deletion_status,
@@ -256,6 +259,8 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::ListRoles, read(roles::list_roles))
         .on(ops::ListSAMLProviders, read(account::list_saml_providers))
         .on(ops::ListSSHPublicKeys, read(ssh_keys::list_ssh_public_keys))
+        .on(ops::ListServerCertificateTags, read(tags::list_server_certificate_tags))
+        .on(ops::ListServerCertificates, read(server_certificates::list_server_certificates))
         .on(
             ops::ListServiceSpecificCredentials,
             read(service_credentials::list_service_specific_credentials),
@@ -325,6 +330,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         )
         .on(ops::TagPolicy, act(tags::tag_policy))
         .on(ops::TagRole, act(tags::tag_role))
+        .on(ops::TagServerCertificate, act(tags::tag_server_certificate))
         .on(ops::TagUser, act(tags::tag_user))
         .on(ops::UntagInstanceProfile, act(tags::untag_instance_profile))
         .on(ops::UntagMFADevice, act(tags::untag_mfa_device))
@@ -334,6 +340,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         )
         .on(ops::UntagPolicy, act(tags::untag_policy))
         .on(ops::UntagRole, act(tags::untag_role))
+        .on(ops::UntagServerCertificate, act(tags::untag_server_certificate))
         .on(ops::UntagUser, act(tags::untag_user))
         .on(ops::UpdateAccessKey, act(access_keys::update_access_key))
         .on(
@@ -363,6 +370,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::UpdateSSHPublicKey,
             act(ssh_keys::update_ssh_public_key),
         )
+        .on(ops::UpdateServerCertificate, act(server_certificates::update_server_certificate))
         .on(
             ops::UpdateServiceSpecificCredential,
             act(service_credentials::update_service_specific_credential),
@@ -376,6 +384,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::UploadSSHPublicKey,
             change(ssh_keys::upload_ssh_public_key),
         )
+        .partly(ops::UploadServerCertificate, change(server_certificates::upload_server_certificate), LISTENERS)
         .partly(
             ops::UploadSigningCertificate,
             change(signing_certificates::upload_signing_certificate),

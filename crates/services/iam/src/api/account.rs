@@ -151,7 +151,7 @@ pub fn get_account_summary(view: &View, _: Unit) -> Result<api::GetAccountSummar
         ("InstanceProfiles", count(view.profiles.len())),
         ("InstanceProfilesQuota", 1_000),
         ("Providers", count(view.providers.len())),
-        ("ServerCertificates", 0),
+        ("ServerCertificates", count(view.server_certificates.len())),
         ("ServerCertificatesQuota", 20),
         ("MFADevices", count(view.mfa_devices.len())),
         ("MFADevicesInUse", count(in_use)),

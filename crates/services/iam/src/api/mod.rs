@@ -16,6 +16,7 @@ pub mod mfa_devices;
 pub mod oidc_providers;
 pub mod policies;
 pub mod roles;
+pub mod server_certificates;
 pub mod service_credentials;
 pub mod service_linked_roles;
 pub mod signing_certificates;
