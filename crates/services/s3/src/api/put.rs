@@ -205,6 +205,11 @@ macro_rules! given {
                 $input.checksum_crc64_nvme.clone(),
                 $input.checksum_sha1.clone(),
                 $input.checksum_sha256.clone(),
+                $input.checksum_sha512.clone(),
+                $input.checksum_md5.clone(),
+                $input.checksum_xxhash64.clone(),
+                $input.checksum_xxhash3.clone(),
+                $input.checksum_xxhash128.clone(),
             ],
             $source,
         )
@@ -244,7 +249,7 @@ impl Given {
     pub fn read(
         md5: Option<String>,
         algorithm: Option<&str>,
-        sums: [Option<String>; 5],
+        sums: [Option<String>; 10],
         incoming: &Incoming,
     ) -> Result<Given, AwsError> {
         if let Some(md5) = &md5
@@ -390,6 +395,11 @@ macro_rules! show_checksum {
                 }
                 $crate::content::checksum::Algorithm::Sha1 => $output.checksum_sha1 = value,
                 $crate::content::checksum::Algorithm::Sha256 => $output.checksum_sha256 = value,
+                $crate::content::checksum::Algorithm::Sha512 => $output.checksum_sha512 = value,
+                $crate::content::checksum::Algorithm::Md5 => $output.checksum_md5 = value,
+                $crate::content::checksum::Algorithm::XxHash64 => $output.checksum_xxhash64 = value,
+                $crate::content::checksum::Algorithm::XxHash3 => $output.checksum_xxhash3 = value,
+                $crate::content::checksum::Algorithm::XxHash128 => $output.checksum_xxhash128 = value,
             }
         }
     };
