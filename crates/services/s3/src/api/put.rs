@@ -277,7 +277,7 @@ impl Given {
             None => None,
         };
         let by_name = match algorithm {
-            Some(name) => Some(Algorithm::of(name).ok_or_else(|| unknown_algorithm(name))?),
+            Some(name) => Some(Algorithm::of(name).ok_or_else(unknown_algorithm)?),
             None => None,
         };
         let sum = match (by_value, by_trailer) {
@@ -336,16 +336,11 @@ impl Given {
     }
 }
 
-pub fn unknown_algorithm(name: &str) -> AwsError {
-    match name {
-        "SHA512" | "MD5" | "XXHASH64" | "XXHASH3" | "XXHASH128" => {
-            error::not_built(&format!("{name} checksums"))
-        }
-        _ => error::invalid_request(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-        ),
-    }
+pub fn unknown_algorithm() -> AwsError {
+    error::invalid_request(
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: \
+         [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+    )
 }
 
 /// Takes a body in, sealed in `place`, and checks what was said of it.
