@@ -1,6 +1,10 @@
 """Policies are enforced: with `--enforce` a user may what its policies say and nothing else."""
 
+import base64
+import hmac
 import json
+import struct
+import time
 
 import botocore.exceptions
 import pytest
@@ -83,7 +87,7 @@ def test_conditions_and_tags(ann):
     ecs = ann("ecs")
     tagged = {"StringEquals": {"aws:RequestTag/team": "${aws:username}"}}
     ann.may(
-        allow("ecs:CreateCluster", Condition=tagged),
+        allow("ecs:CreateCluster", "ecs:TagResource", Condition=tagged),
         allow("ecs:DeleteCluster", Condition={"StringEquals": {"aws:ResourceTag/team": "ann"}}),
     )
     denied(ecs.create_cluster, "ecs:CreateCluster", clusterName="a")
@@ -258,3 +262,159 @@ def test_a_service_writes_events_where_a_resource_policy_lets_it(ann):
         ann("logs").get_log_events, "logs:GetLogEvents", "with an explicit deny in a resource-based policy",
         logGroupName="/aws/events/seen", logStreamName=stream,
     )
+
+
+def test_who_makes_something_with_tags_must_be_let_tag(ann):
+    ecs, ec2 = ann("ecs"), ann("ec2")
+    tags = [{"key": "team", "value": "ann"}]
+    ann.may(allow("ecs:CreateCluster"), allow("ec2:CreateVpc", "ec2:CreateSubnet"))
+    said = denied(ecs.create_cluster, "ecs:TagResource", clusterName="a", tags=tags)
+    assert arn("ecs", "cluster/a") in said
+    ecs.create_cluster(clusterName="plain")
+    made_so = {"StringEquals": {"ecs:CreateAction": "CreateCluster", "aws:RequestTag/team": "ann"}}
+    ann.may(allow("ecs:CreateCluster"), allow("ecs:TagResource", Condition=made_so))
+    ecs.create_cluster(clusterName="a", tags=tags)
+    denied(ecs.tag_resource, "ecs:TagResource", resourceArn=arn("ecs", "cluster/plain"), tags=tags)
+    denied(ecs.create_cluster, "ecs:TagResource", clusterName="b", tags=[{"key": "team", "value": "bob"}])
+    # The account may ask for none of this.
+    ann.may(allow("ecs:CreateCluster"))
+    ann.gate.client("ecs").put_account_setting_default(name="tagResourceAuthorization", value="off")
+    ecs.create_cluster(clusterName="c", tags=tags)
+
+    named = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "n"}]}]
+    vpc = dict(CidrBlock="10.9.0.0/16", TagSpecifications=named)
+    ann.may(allow("ec2:CreateVpc"))
+    said = denied(ec2.create_vpc, "ec2:CreateTags", code="UnauthorizedOperation", **vpc)
+    assert f":{ACCOUNT}:vpc/* " in said
+    other = {"StringEquals": {"ec2:CreateAction": "CreateSubnet"}}
+    ann.may(allow("ec2:CreateVpc"), allow("ec2:CreateTags", Condition=other))
+    denied(ec2.create_vpc, "ec2:CreateTags", code="UnauthorizedOperation", **vpc)
+    this = {"StringEquals": {"ec2:CreateAction": "CreateVpc"}}
+    ann.may(allow("ec2:CreateVpc"), allow("ec2:CreateTags", on=arn("ec2", "vpc/*"), Condition=this))
+    made = ec2.create_vpc(**vpc)["Vpc"]["VpcId"]
+    ann.gate.client("ec2").delete_vpc(VpcId=made)
+
+
+def test_grants_let_whom_they_name(ann):
+    kms, admin = ann("kms"), ann.gate.client("kms")
+    key = admin.create_key()["KeyMetadata"]["Arn"]
+    context = {"team": "ann"}
+    blob = admin.encrypt(KeyId=key, Plaintext=b"hidden", EncryptionContext=context)["CiphertextBlob"]
+    decrypt = dict(CiphertextBlob=blob, EncryptionContext=context)
+    denied(kms.decrypt, "kms:Decrypt", **decrypt)
+    grant = dict(KeyId=key, GranteePrincipal=ann.arn, Operations=["Decrypt", "CreateGrant"])
+    bound = {"EncryptionContextEquals": context}
+    made = admin.create_grant(Constraints=bound, RetiringPrincipal=ann.arn, **grant)
+    assert kms.decrypt(GrantTokens=[made["GrantToken"]], **decrypt)["Plaintext"] == b"hidden"
+    other = admin.encrypt(KeyId=key, Plaintext=b"other")["CiphertextBlob"]
+    denied(kms.decrypt, "kms:Decrypt", CiphertextBlob=other)
+    denied(kms.describe_key, "kms:DescribeKey", KeyId=key)
+    # Who re-encrypts needs the key that it was encrypted by.
+    own = admin.create_key()["KeyMetadata"]["Arn"]
+    ann.may(allow("kms:*", on=own))
+    denied(kms.re_encrypt, "kms:ReEncryptFrom", CiphertextBlob=other, DestinationKeyId=own)
+    # What is handed on lets nobody more.
+    handed = dict(KeyId=key, GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:user/bob")
+    denied(kms.create_grant, "kms:CreateGrant", Operations=["Decrypt"], **handed)
+    denied(kms.create_grant, "kms:CreateGrant", Operations=["Encrypt"], Constraints=bound, **handed)
+    kms.create_grant(Operations=["Decrypt"], Constraints=bound, **handed)
+    # An explicit deny wins over any grant.
+    ann.may(deny("kms:Decrypt"))
+    denied(kms.decrypt, "kms:Decrypt", "with an explicit deny", **decrypt)
+    ann.may(allow("ecs:ListClusters"))
+    kms.retire_grant(GrantToken=made["GrantToken"])
+    denied(kms.decrypt, "kms:Decrypt", **decrypt)
+
+
+def test_services_make_the_roles_that_are_linked_to_them(ann):
+    iam, ecs = ann.iam, ann.gate.client("ecs")
+    assert iam.list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"] == []
+    ecs.create_cluster(clusterName="one")
+    ecs.create_cluster(clusterName="two")
+    (role,) = iam.list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"]
+    assert role["RoleName"] == "AWSServiceRoleForECS"
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "ecs.amazonaws.com"}
+    (attached,) = iam.list_attached_role_policies(RoleName="AWSServiceRoleForECS")["AttachedPolicies"]
+    assert attached["PolicyName"] == "AmazonECSServiceRolePolicy"
+    task = iam.delete_service_linked_role(RoleName="AWSServiceRoleForECS")["DeletionTaskId"]
+    failed = iam.get_service_linked_role_deletion_status(DeletionTaskId=task)
+    assert failed["Status"] == "FAILED"
+    (usage,) = failed["Reason"]["RoleUsageList"]
+    assert usage["Region"] == REGION and arn("ecs", "cluster/one") in usage["Resources"]
+    for cluster in ecs.list_clusters()["clusterArns"]:
+        ecs.delete_cluster(cluster=cluster)
+    task = iam.delete_service_linked_role(RoleName="AWSServiceRoleForECS")["DeletionTaskId"]
+    assert iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"] == "SUCCEEDED"
+    assert iam.list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"] == []
+
+
+def code(seed, at):
+    """What a virtual device shows (RFC 6238)."""
+    digest = hmac.new(base64.b32decode(seed), struct.pack(">q", at), "sha1").digest()
+    (number,) = struct.unpack_from(">I", digest, digest[-1] & 15)
+    return f"{(number & 0x7FFFFFFF) % 10**6:06}"
+
+
+def test_a_second_factor(ann):
+    iam = ann.iam
+    device = iam.create_virtual_mfa_device(VirtualMFADeviceName="phone")["VirtualMFADevice"]
+    seed, serial = device["Base32StringSeed"], device["SerialNumber"]
+    assert device["QRCodePNG"].startswith(b"\x89PNG")
+    at = int(time.time()) // 30
+    codes = dict(AuthenticationCode1=code(seed, at - 1), AuthenticationCode2=code(seed, at))
+    wrong = dict(AuthenticationCode1="000000", AuthenticationCode2="000000")
+    assert refused(iam.enable_mfa_device, UserName="ann", SerialNumber=serial, **wrong)[0] == "InvalidAuthenticationCode"
+    iam.enable_mfa_device(UserName="ann", SerialNumber=serial, **codes)
+    (listed,) = iam.list_mfa_devices(UserName="ann")["MFADevices"]
+    assert listed["SerialNumber"] == serial
+
+    ann.may(
+        allow("ecs:*", "iam:ListUsers"),
+        {
+            "Effect": "Deny",
+            "NotAction": "sts:GetSessionToken",
+            "Resource": "*",
+            "Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+        },
+    )
+    plain = ann("sts").get_session_token()["Credentials"]
+    denied(with_session(ann.gate, "ecs", plain).list_clusters, "ecs:ListClusters", "with an explicit deny")
+    bad = refused(ann("sts").get_session_token, SerialNumber=serial, TokenCode="000000")
+    assert bad[0] == "AccessDenied" and "MultiFactorAuthentication failed" in bad[1]
+    # The code of a half minute that is just over is near enough.
+    given = ann("sts").get_session_token(SerialNumber=serial, TokenCode=code(seed, int(time.time()) // 30))["Credentials"]
+    with_session(ann.gate, "ecs", given).list_clusters()
+    assert with_session(ann.gate, "iam", given).list_users()["Users"][0]["UserName"] == "ann"
+    iam.deactivate_mfa_device(UserName="ann", SerialNumber=serial)
+    iam.delete_virtual_mfa_device(SerialNumber=serial)
+
+
+def test_s3_knows_how_a_call_came_in(ann):
+    admin, s3 = ann.gate.client("s3"), ann("s3")
+    admin.create_bucket(Bucket="homes")
+    admin.put_object(Bucket="homes", Key="ann/k", Body=b"own")
+    admin.put_object(Bucket="homes", Key="bob/k", Body=b"other")
+    own = {"StringLike": {"s3:prefix": "${aws:username}/*"}}
+    ann.may(
+        allow("s3:ListBucket", on="arn:aws:s3:::homes", Condition=own),
+        allow("s3:GetObject", "s3:PutObject", on="arn:aws:s3:::homes/${aws:username}/*"),
+        deny("s3:PutObject", Condition={"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}}),
+    )
+    (listed,) = s3.list_objects_v2(Bucket="homes", Prefix="ann/")["Contents"]
+    assert listed["Key"] == "ann/k"
+    assert s3.get_object(Bucket="homes", Key="ann/k")["Body"].read() == b"own"
+    for call, arguments in (
+        (s3.list_objects_v2, {"Bucket": "homes"}),
+        (s3.list_objects_v2, {"Bucket": "homes", "Prefix": "bob/"}),
+        (s3.get_object, {"Bucket": "homes", "Key": "bob/k"}),
+        (s3.put_object, {"Bucket": "homes", "Key": "ann/new", "Body": b"x"}),
+    ):
+        assert refused(call, **arguments)[0] == "AccessDenied", arguments
+    s3.put_object(Bucket="homes", Key="ann/new", Body=b"x", ServerSideEncryption="AES256")
+    elsewhere = {"NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}
+    ann.may(allow("s3:*", "sts:GetFederationToken"), deny("s3:*", Condition=elsewhere))
+    s3.list_objects_v2(Bucket="homes")
+    # A federated user may nothing without policies of its session.
+    given = ann("sts").get_federation_token(Name="visitor")["Credentials"]
+    assert refused(with_session(ann.gate, "s3", given).list_objects_v2, Bucket="homes")[0] == "AccessDenied"

@@ -75,12 +75,16 @@ fn render(prefix: &str, service: &Value) -> Result<String> {
     Ok(text)
 }
 
-/// `{"on": [types; a required one ends in "*"], "keys": [keys of the service's own], "passes": true}`.
+/// What it takes to tag, of those prefixes that say who needs it.
+const TAGGING: [&str; 4] = ["AddTags", "AddTagsToResource", "CreateTags", "TagResource"];
+
+/// `{"on": [types; a required one ends in "*"], "keys": [keys of the service's own], "passes": true,
+/// "tags": what whoever makes it with tags needs, too}`.
 fn action(prefix: &str, privilege: &Value) -> Value {
     let types = privilege["resource_types"].as_object();
     let mut on = BTreeSet::new();
     let mut keys = BTreeSet::new();
-    let mut passes = false;
+    let (mut passes, mut tags) = (false, None);
     for (name, kind) in types.into_iter().flatten() {
         if !name.is_empty() {
             let required = kind["required"].as_bool() == Some(true);
@@ -88,8 +92,11 @@ fn action(prefix: &str, privilege: &Value) -> Value {
         }
         keys.extend(own_keys(prefix, &kind["condition_keys"]));
         let dependent = kind["dependent_actions"].as_array();
-        let mut dependent = dependent.into_iter().flatten();
-        passes |= dependent.any(|a| a == "iam:PassRole");
+        for dependent in dependent.into_iter().flatten().filter_map(Value::as_str) {
+            passes |= dependent == "iam:PassRole";
+            let own = dependent.split_once(':').filter(|(p, _)| *p == prefix);
+            tags = own.map(|(_, a)| a).filter(|a| TAGGING.contains(a)).or(tags);
+        }
     }
     let mut action = Map::new();
     if !on.is_empty() {
@@ -100,6 +107,9 @@ fn action(prefix: &str, privilege: &Value) -> Value {
     }
     if passes {
         action.insert("passes".into(), json!(true));
+    }
+    if let Some(tags) = tags {
+        action.insert("tags".into(), json!(tags));
     }
     Value::Object(action)
 }

@@ -33,6 +33,9 @@ pub struct Guard<'a> {
     pub is_decisive: bool,
     /// Whether the policy is a role's trust policy, which matters for the words alone.
     pub is_trust: bool,
+    /// How near something that is no policy comes to letting who asks: a grant of KMS. It lets whom
+    /// it names from whatever account, without a word of that account's own policies.
+    pub grant: Option<Reach>,
 }
 
 /// Kinds of policies.
@@ -103,10 +106,12 @@ fn judge(policies: &Policies, request: &Request) -> Result<(), Denial> {
         }
     }
 
-    let granted = match resource {
+    let by_policy = match resource {
         Verdict::Allowed(reach) => reach,
         Verdict::Denied | Verdict::Silent => Reach::No,
     };
+    let by_grant = guard.grant.unwrap_or(Reach::No);
+    let granted = by_policy.max(by_grant);
     let implicit = |kind| Err(Denial::Implicit(kind));
     match who.kind {
         // They have no policies of their own.
@@ -127,10 +132,10 @@ fn judge(policies: &Policies, request: &Request) -> Result<(), Denial> {
 
     // In its own account who is named needs nothing else; a session of a role that is named stays
     // within its bounds.
-    if at_home && granted == Reach::Direct {
+    if (at_home && granted == Reach::Direct) || by_grant == Reach::Direct {
         return Ok(());
     }
-    if !(by_identity || (at_home && granted == Reach::Role)) {
+    if !(by_identity || (at_home && granted == Reach::Role) || by_grant == Reach::Role) {
         return match guard.is_decisive && granted == Reach::No {
             true => implicit(of_resource),
             false => implicit(Kind::Identity),

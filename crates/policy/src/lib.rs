@@ -15,4 +15,5 @@ pub mod request;
 
 pub use document::{Document, Malformed, Use};
 pub use evaluate::{Decision, Denial, Guard, Kind, Policies, evaluate};
+pub use principal::Reach;
 pub use request::{Context, Request, Requester, RequesterKind};

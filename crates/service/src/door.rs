@@ -9,6 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use neargate_base::{AccountId, Secret};
 use neargate_wire::sigv4::{Claim, SigV4Error};
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,6 +30,8 @@ pub struct BodyError(#[source] pub BoxError);
 pub struct Visitor {
     /// The account and region of names that carry none.
     pub default_scope: Scope,
+    /// His address; `None`: he came by a socket of this host's file system.
+    pub source: Option<IpAddr>,
     /// He must show who he is.
     pub must_prove: bool,
     /// Whose keys there are, for a door that judges signatures itself.

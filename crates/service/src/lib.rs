@@ -29,6 +29,7 @@ pub mod identity;
 pub mod instance;
 pub mod invocation;
 pub mod journal;
+mod linked_role;
 pub mod mail;
 pub mod managed;
 pub mod metrics;

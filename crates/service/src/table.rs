@@ -2,7 +2,10 @@
 
 use crate::ctx::Ctx;
 use crate::error::AwsError;
+use crate::linked_role;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use neargate_policy::{Reach, Requester};
 use neargate_wire::schema::{self, Operation};
 use neargate_wire::structure::{self, OperationDef, Structure};
 use neargate_wire::validate::Invalid;
@@ -60,6 +63,21 @@ impl Sent {
     }
 }
 
+/// What somebody wants of a resource, as its service is asked whether anything but a policy lets him.
+#[derive(Debug, Clone, Copy)]
+pub struct GrantRequest<'a> {
+    pub requester: Requester<'a>,
+    /// Without its prefix: `ReEncryptFrom`.
+    pub action: &'a str,
+    pub resource: &'a str,
+    /// `aws:SourceArn`.
+    pub source_arn: Option<&'a str>,
+    /// The call; `None`: what is wanted is no operation.
+    pub call: Option<(&'static Operation, &'a Value)>,
+}
+
+type Grants = for<'a> fn(&'a Ctx, GrantRequest<'a>) -> BoxFuture<'a, Result<Option<Reach>, AwsError>>;
+
 /// A service as the gateway and the internal caller see it.
 pub trait Service: fmt::Debug + Send + Sync {
     fn schema(&self) -> &'static schema::Service;
@@ -79,6 +97,12 @@ pub trait Service: fmt::Debug + Send + Sync {
     /// Make what AWS takes though its model does not into what it is taken for, before the model
     /// is asked.
     fn admit(&self, operation: &'static Operation, input: &mut Value);
+    /// How near something that is no policy comes to letting who asks: a grant of KMS.
+    fn grant<'a>(
+        &'a self,
+        cx: &'a Ctx,
+        wanted: GrantRequest<'a>,
+    ) -> BoxFuture<'a, Result<Option<Reach>, AwsError>>;
     /// `input` is decoded and validated against the model.
     fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply;
     /// Does the operation's answer go on? Then it is opened, and not called.
@@ -97,6 +121,7 @@ pub struct OperationTable<S> {
     refuses_users_sessions: bool,
     max_body_bytes: BTreeMap<&'static str, usize>,
     admit: fn(&'static Operation, &mut Value),
+    grants: Option<Grants>,
     handlers: BTreeMap<&'static str, (Status, Handler<S>)>,
     openers: BTreeMap<&'static str, Opener<S>>,
 }
@@ -114,6 +139,7 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
             refuses_users_sessions: false,
             max_body_bytes: BTreeMap::new(),
             admit: |_, _| {},
+            grants: None,
             handlers: BTreeMap::new(),
             openers: BTreeMap::new(),
         }
@@ -152,6 +178,12 @@ impl<S: Send + Sync + 'static> OperationTable<S> {
     /// See [`Service::admit`].
     pub fn admitting(mut self, admit: fn(&'static Operation, &mut Value)) -> Self {
         self.admit = admit;
+        self
+    }
+
+    /// See [`Service::grant`].
+    pub fn granting(mut self, grants: Grants) -> Self {
+        self.grants = Some(grants);
         self
     }
 
@@ -245,9 +277,30 @@ impl<S: Send + Sync + 'static> Service for OperationTable<S> {
         (self.admit)(operation, input);
     }
 
+    fn grant<'a>(
+        &'a self,
+        cx: &'a Ctx,
+        wanted: GrantRequest<'a>,
+    ) -> BoxFuture<'a, Result<Option<Reach>, AwsError>> {
+        match self.grants {
+            Some(grants) => grants(cx, wanted),
+            None => Box::pin(async { Ok(None) }),
+        }
+    }
+
     fn call(&self, cx: Ctx, operation: &'static Operation, input: Value) -> Reply {
         match self.handlers.get(operation.name) {
-            Some((_, handler)) => handler(self.state.clone(), cx, input),
+            Some((_, handler)) => match linked_role::of(self.schema, operation.name) {
+                None => handler(self.state.clone(), cx, input),
+                Some(service) => {
+                    let reply = handler(self.state.clone(), cx.clone(), input);
+                    Box::pin(async move {
+                        let output = reply.await?;
+                        linked_role::make(&cx, service).await;
+                        Ok(output)
+                    })
+                }
+            },
             None => {
                 let error = AwsError::not_implemented(self.schema.id, operation.name);
                 Box::pin(async move { Err(error) })

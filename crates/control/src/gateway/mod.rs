@@ -344,6 +344,7 @@ impl Gateway {
         };
         let visitor = Visitor {
             default_scope: self.default_scope.clone(),
+            source: Some(peer.address),
             must_prove: !peer.free,
             keys: auth::keys(&self.mode, &house, peer.free, &self.default_scope),
         };

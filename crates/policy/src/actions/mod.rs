@@ -30,6 +30,9 @@ pub struct Action {
     /// Whoever does it passes a role.
     #[serde(default)]
     pub passes: bool,
+    /// Whoever does it with tags needs this action, too.
+    #[serde(default)]
+    pub tags: Option<String>,
 }
 
 /// A type of resources that an action is on.
@@ -71,6 +74,15 @@ impl Reference {
             })
         });
         types.collect()
+    }
+
+    /// What whoever does this with tags must be let to do as well: `CreateTags`.
+    pub fn tagging(&self, prefix: &str, name: &str) -> Option<&str> {
+        let said = self.actions.get(name).and_then(|a| a.tags.as_deref());
+        said.or_else(|| {
+            ours().tagged(prefix, name)?;
+            ours().tagging(prefix)
+        })
     }
 
     /// The pattern of a type's ARNs.
@@ -116,6 +128,7 @@ references!(
     "codecommit",
     "codedeploy",
     "codepipeline",
+    "codestar-notifications",
     "ec2",
     "ecr",
     "ecs",
@@ -124,6 +137,7 @@ references!(
     "iam",
     "kms",
     "logs",
+    "rds",
     "route53",
     "s3",
     "secretsmanager",
@@ -181,6 +195,15 @@ mod tests {
             for action in actions {
                 assert!(known.action(action).is_some(), "{operation}: {action}");
             }
+        }
+        for operation in ours().with_tags() {
+            let (prefix, name) = operation.split_once(':').expect("a prefix");
+            let known = reference(prefix).expect(prefix);
+            let action = known.tagging(prefix, name).expect(operation);
+            let kind = ours().tagged(prefix, name).expect("a type");
+            let on = known.on(prefix, action);
+            let is_kind = |on: &On| on.kind.split('/').next() == Some(kind);
+            assert!(on.iter().any(is_kind), "{operation}: {kind}");
         }
     }
 }

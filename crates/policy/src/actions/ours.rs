@@ -20,6 +20,9 @@ pub struct Ours {
     decisive: Decisive,
     tags: BTreeMap<String, Ask>,
     passes: BTreeMap<String, Vec<Ask>>,
+    tagging: BTreeMap<String, String>,
+    tagged: BTreeMap<String, String>,
+    linked: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +85,27 @@ impl Ours {
     /// Operations whose actions have other names.
     pub fn renamed(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.actions.iter().map(|(o, a)| (o.as_str(), a.as_slice()))
+    }
+
+    /// The type of what an operation makes with tags.
+    pub fn tagged(&self, prefix: &str, operation: &str) -> Option<&str> {
+        self.tagged.get(&key(prefix, operation)).map(String::as_str)
+    }
+
+    /// The action that tags, of a prefix whose reference does not say who needs it.
+    pub(super) fn tagging(&self, prefix: &str) -> Option<&str> {
+        self.tagging.get(prefix).map(String::as_str)
+    }
+
+    /// Operations that make what is not called like them.
+    #[cfg(test)]
+    pub(super) fn with_tags(&self) -> impl Iterator<Item = &str> {
+        self.tagged.keys().map(String::as_str)
+    }
+
+    /// The service whose service-linked role an operation makes where it is not there yet.
+    pub fn linked(&self, prefix: &str, operation: &str) -> Option<&str> {
+        self.linked.get(&key(prefix, operation)).map(String::as_str)
     }
 
     pub(super) fn on(&self, prefix: &str, action: &str) -> Option<&[String]> {

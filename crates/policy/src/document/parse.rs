@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 pub enum Use {
     /// A user, group or role, or a session: no principals, resources always.
     Identity,
+    /// The same by a policy that has a name of its own: it says the version of 2012.
+    Managed,
     /// A role, which says whom it trusts: principals always, no resources.
     Trust,
     /// A resource: principals always, resources or the one it is attached to.
@@ -79,7 +81,7 @@ impl Document {
         if put_to != Use::Resource && raw.statements.is_empty() {
             return Err(Malformed::Syntax);
         }
-        if put_to == Use::Identity && !raw.variables {
+        if put_to == Use::Managed && !raw.variables {
             return Err(Malformed::Version);
         }
         let mut statements = Vec::with_capacity(raw.statements.len());
@@ -114,7 +116,7 @@ impl Document {
 
 /// A document whose keys and types are those of the grammar.
 struct Raw {
-    /// Version 2012-10-17, which has variables.
+    /// Version 2012-10-17, which has variables; one that says none is of 2008, which has not.
     variables: bool,
     statements: Vec<RawStatement>,
 }
@@ -243,8 +245,8 @@ impl RawStatement {
     fn check_principals(&self, put_to: Use) -> Parsed<()> {
         let principals = self.principal.as_ref().or(self.not_principal.as_ref());
         match (put_to, principals) {
-            (Use::Identity, Some(_)) => Err(Malformed::HasPrincipal),
-            (Use::Identity, None) => Ok(()),
+            (Use::Identity | Use::Managed, Some(_)) => Err(Malformed::HasPrincipal),
+            (Use::Identity | Use::Managed, None) => Ok(()),
             (Use::Trust | Use::Resource, None) => Err(Malformed::NoPrincipals),
             (Use::Trust | Use::Resource, Some(all)) => {
                 for (kind, name) in all {
@@ -278,8 +280,10 @@ impl RawStatement {
         let resources = self.resource.as_ref().or(self.not_resource.as_ref());
         match (put_to, resources) {
             (Use::Trust, Some(_)) => return Err(Malformed::HasResource),
-            (Use::Identity, None) => return Err(Malformed::NoResources),
-            (Use::Identity, Some(all)) if all.is_empty() => return Err(Malformed::NoResources),
+            (Use::Identity | Use::Managed, None) => return Err(Malformed::NoResources),
+            (Use::Identity | Use::Managed, Some(all)) if all.is_empty() => {
+                return Err(Malformed::NoResources);
+            }
             _ => {}
         }
         let mut all: Vec<&String> = resources.into_iter().flatten().collect();

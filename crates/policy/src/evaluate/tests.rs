@@ -99,6 +99,7 @@ fn decide(case: &Case) -> Decision {
             document: document.as_ref(),
             is_decisive: case.is_decisive,
             is_trust: false,
+            grant: None,
         },
     };
     let request = Request {
@@ -510,5 +511,50 @@ fn sentences() {
         ),
     ] {
         assert_eq!(said(denial), format!("{user} {end}"));
+    }
+}
+
+/// What a grant of KMS does beside policies
+/// (<https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>).
+#[test]
+fn grants() {
+    let context = Context::new();
+    let allowing: Vec<_> = identity("+").into_iter().collect();
+    let denying: Vec<_> = identity("-").into_iter().collect();
+    let silent = Document::parse(
+        r#"{"Statement":{"Effect":"Allow","Action":"sqs:*","Resource":"*"}}"#,
+    );
+    let silent = silent.expect("a policy");
+    for (kind, own, boundary, account, reach, allowed) in [
+        (RequesterKind::User, &[][..], None, HOME, Reach::Direct, true),
+        (RequesterKind::User, &[], None, AWAY, Reach::Direct, true),
+        (RequesterKind::User, &[], None, AWAY, Reach::Account, false),
+        (RequesterKind::User, &allowing[..], None, AWAY, Reach::Account, true),
+        (RequesterKind::User, &denying[..], None, HOME, Reach::Direct, false),
+        (RequesterKind::User, &allowing[..], None, HOME, Reach::No, false),
+        (RequesterKind::AssumedRole, &[], None, AWAY, Reach::Role, true),
+        (RequesterKind::AssumedRole, &[], Some(&silent), AWAY, Reach::Role, false),
+        (RequesterKind::Service, &[], None, HOME, Reach::Direct, true),
+        (RequesterKind::Anonymous, &[], None, HOME, Reach::No, false),
+    ] {
+        let policies = Policies {
+            identity: own,
+            boundary,
+            session: None,
+            guard: Guard {
+                account: Some(account),
+                is_decisive: true,
+                grant: Some(reach),
+                ..Guard::default()
+            },
+        };
+        let request = Request {
+            requester: requester(kind),
+            action: "s3:GetObject",
+            resource: BUCKET,
+            context: &context,
+        };
+        let decided = evaluate(&policies, &request).is_allowed();
+        assert_eq!(decided, allowed, "{kind:?} {account} {reach:?}");
     }
 }

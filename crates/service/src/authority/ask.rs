@@ -40,6 +40,10 @@ pub(super) async fn ask(
             "registryId" => Value::Str(scope.account.to_string()),
             // SQS tells only what is asked for.
             "AttributeNames" => wrapped(member.shape.get(), "All"),
+            // The settings that hold for who calls, whether or not they were set.
+            "effectiveSettings" => Value::Bool(true),
+            "principalArn" => Value::Str(cx.principal.identity().to_owned()),
+            "ResourceType" if prefix == "ssm" => Value::Str("Parameter".into()),
             "PolicyName" => Value::Str("default".into()),
             "Filters" => match ask.member.strip_prefix("Filters.") {
                 Some(filter) => filtered(member.shape.get(), filter, of),

@@ -7,7 +7,7 @@ use crate::ctx::Ctx;
 use crate::deliver::Sender;
 use neargate_policy::Context;
 use neargate_policy::actions::{Action, Reference};
-use neargate_wire::schema::{Kind, Shape};
+use neargate_wire::schema::Shape;
 use neargate_wire::value::Value;
 use std::net::IpAddr;
 
@@ -78,7 +78,8 @@ pub(super) fn requested_tags(shape: &'static Shape, input: &Value, context: &mut
             // Keys alone; where the list holds tags, tags.
             "tagkeys" => keys.extend(super::said::texts(value)),
             "tagspecifications" => {
-                for (key, value) in specified(member.shape.get(), value) {
+                let specified = super::tagging::specified(member.shape.get(), value);
+                for (key, value) in specified.into_iter().flat_map(|(_, tags)| tags) {
                     context.set(&format!("aws:RequestTag/{key}"), value);
                     keys.push(key);
                 }
@@ -93,24 +94,42 @@ pub(super) fn requested_tags(shape: &'static Shape, input: &Value, context: &mut
     }
 }
 
-/// EC2's `TagSpecifications`.
-fn specified(shape: &'static Shape, value: &Value) -> Vec<(String, String)> {
-    let (Kind::List(element), Value::List(all)) = (shape.kind, value) else {
-        return Vec::new();
-    };
-    let Some((at, member)) = element.shape.get().member("Tags") else {
-        return Vec::new();
-    };
-    let tags = all.iter().filter_map(|spec| spec.field(at));
-    tags.flat_map(|t| ask::tags(t, member.shape.get()))
-        .collect()
-}
-
-/// What KMS knows of every request: the caller's account, and what a ciphertext is bound to
+/// What KMS knows of every request: the caller's account, what a ciphertext is bound to, and what a
+/// grant would be
 /// (<https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>).
-pub(super) fn of_kms(shape: &'static Shape, input: &Value, cx: &Ctx, context: &mut Context) {
+pub(super) fn of_kms(
+    action: &str,
+    (shape, input): (&'static Shape, &Value),
+    said: &Said,
+    cx: &Ctx,
+    context: &mut Context,
+) {
     context.set("kms:CallerAccount", cx.scope.account.as_str());
-    let Some((at, _)) = shape.member("EncryptionContext") else {
+    if let Some(alias) = said.one("KeyId").and_then(alias) {
+        context.set("kms:RequestAlias", alias);
+    }
+    if matches!(action, "CreateGrant" | "ListGrants" | "RevokeGrant") {
+        let by_service = context.get("kms:viaservice").is_some();
+        context.set("kms:GrantIsForAWSResource", by_service.to_string());
+    }
+    if action == "CreateGrant" {
+        let operations = said.member("Operations").unwrap_or_default();
+        context.set_all("kms:GrantOperations", operations.to_vec());
+        let bound = ["EncryptionContextEquals", "EncryptionContextSubset"];
+        let bound = bound.into_iter().find(|name| {
+            let mut paths = said.deep.iter().map(|(path, _)| path);
+            paths.any(|path| path.contains(name))
+        });
+        if let Some(bound) = bound {
+            context.set("kms:GrantConstraintType", bound);
+        }
+    }
+    let member = match action {
+        "ReEncryptFrom" => "SourceEncryptionContext",
+        "ReEncryptTo" => "DestinationEncryptionContext",
+        _ => "EncryptionContext",
+    };
+    let Some((at, _)) = shape.member(member) else {
         return;
     };
     let Some(Value::Map(pairs)) = input.field(at) else {
@@ -123,6 +142,12 @@ pub(super) fn of_kms(shape: &'static Shape, input: &Value, cx: &Ctx, context: &m
     }
     let keys = pairs.iter().map(|(key, _)| key.clone());
     context.set_all("kms:EncryptionContextKeys", keys.collect::<Vec<_>>());
+}
+
+/// The alias by which a request names its key.
+fn alias(key: &str) -> Option<&str> {
+    let (_, resource) = key.rsplit_once(':').unwrap_or(("", key));
+    Some(resource).filter(|r| r.starts_with("alias/"))
 }
 
 /// The service's own keys that the action knows and members of the request are called like. One

@@ -11,16 +11,17 @@ pub mod message;
 mod passing;
 mod resources;
 mod said;
+mod tagging;
 
 pub use circumstances::Circumstances;
 
 use crate::ctx::{Ctx, Scope};
 use crate::error::AwsError;
 use crate::identity::{IdentityPolicies, Kind, session};
-use crate::table::Service;
+use crate::table::{GrantRequest, Service};
 use neargate_policy::actions::{Reference, ours, reference};
 use neargate_policy::{
-    Context, Decision, Denial, Document, Guard, Policies, Request, Use, evaluate,
+    Context, Decision, Denial, Document, Guard, Policies, Reach, Request, Use, evaluate,
 };
 use neargate_wire::schema::{Operation, Protocol};
 use neargate_wire::value::Value;
@@ -55,6 +56,8 @@ struct Wanted<'a> {
     action: String,
     named: Named,
     context: &'a Context,
+    /// The call; `None`: it is no operation.
+    call: Option<(&'static Operation, &'a Value)>,
 }
 
 /// May the caller make this call?
@@ -120,6 +123,39 @@ impl<'a> Authority<'a> {
         }
     }
 
+    /// What policies decide, with what a resource says itself: for services that judge calls by more
+    /// than policies. Whom policies do not bound has none of his own here.
+    pub fn weigh(
+        &self,
+        guard: Guard<'_>,
+        action: &str,
+        resource: &str,
+        keys: &[(String, String)],
+    ) -> Decision {
+        let (cx, mut context) = (self.cx, self.context.clone());
+        for (key, value) in keys {
+            context.set(key, value);
+        }
+        let bound = cx.is_bounded();
+        let policies = Policies {
+            identity: if bound { &self.identity } else { &[] },
+            boundary: self.known.boundary.as_deref().filter(|_| bound),
+            session: self.session.as_deref().filter(|_| bound),
+            guard,
+        };
+        let account = match cx.principal.kind {
+            Kind::Anonymous => "",
+            _ => cx.scope.account.as_str(),
+        };
+        let request = Request {
+            requester: cx.principal.requester(account),
+            action,
+            resource,
+            context: &context,
+        };
+        evaluate(&policies, &request)
+    }
+
     async fn call(
         &self,
         prefix: &str,
@@ -134,7 +170,8 @@ impl<'a> Authority<'a> {
             if let Some(shape) = shape {
                 circumstances::requested_tags(shape, input, &mut context);
                 if prefix == "kms" {
-                    circumstances::of_kms(shape, input, self.cx, &mut context);
+                    let call = (shape, input);
+                    circumstances::of_kms(action, call, &said, self.cx, &mut context);
                 }
             }
             let known = reference.and_then(|r| Some((r, r.action(action)?)));
@@ -155,10 +192,22 @@ impl<'a> Authority<'a> {
                     action: format!("{prefix}:{action}"),
                     named: named.clone(),
                     context: &context,
+                    call: Some((operation, input)),
                 };
                 self.judge(wanted).await?;
                 if known.is_some_and(|(_, action)| action.passes) {
                     self.pass_along(prefix, &named).await?;
+                }
+            }
+        }
+        if let Some((shape, reference)) = shape.zip(reference) {
+            let cx = self.cx;
+            let call = (shape, input);
+            let tagged =
+                tagging::tagged(prefix, operation.name, reference, &cx.scope, &said, call);
+            if !tagged.is_empty() && self.must_be_let_tag(prefix).await {
+                for tagged in tagged {
+                    self.tag(prefix, operation.name, tagged).await?;
                 }
             }
         }
@@ -217,6 +266,7 @@ impl<'a> Authority<'a> {
                 resolve: None,
             },
             context: &context,
+            call: None,
         };
         self.judge(wanted).await
     }
@@ -241,6 +291,7 @@ impl<'a> Authority<'a> {
             action,
             named,
             context,
+            call,
         } = wanted;
         let scope = Scope::of_arn(&named.arn).unwrap_or_else(|| cx.scope.clone());
         let owner = named.arn.split(':').nth(4);
@@ -283,7 +334,7 @@ impl<'a> Authority<'a> {
             resource: &named.arn,
             context: &context,
         };
-        let policies = Policies {
+        let mut policies = Policies {
             identity: &self.identity,
             boundary: self.known.boundary.as_deref(),
             session: self.session.as_deref(),
@@ -293,9 +344,16 @@ impl<'a> Authority<'a> {
                 // One that is not understood grants nothing.
                 is_decisive: has_policy && ours().is_decisive(prefix, &named.kind),
                 is_trust: false,
+                grant: None,
             },
         };
-        let decision = decide(&policies, &request, named.also.as_deref());
+        let mut decision = decide(&policies, &request, named.also.as_deref());
+        if let Decision::Denied(Denial::Implicit(_)) = decision {
+            policies.guard.grant = self.grant(prefix, &request, call).await;
+            if policies.guard.grant.is_some() {
+                decision = decide(&policies, &request, named.also.as_deref());
+            }
+        }
         let Decision::Denied(denial) = decision else {
             return Ok(());
         };
@@ -303,6 +361,29 @@ impl<'a> Authority<'a> {
             sentence: denial.sentence(&cx.principal.arn, &action, &named.arn),
             encoded: message::encode(&cx.house, &cx.principal.user_id, &request, denial),
         })
+    }
+
+    /// What else than policies lets the caller do it, by the word of the resource's service.
+    async fn grant(
+        &self,
+        prefix: &str,
+        request: &Request<'_>,
+        call: Option<(&'static Operation, &Value)>,
+    ) -> Option<Reach> {
+        let service = ask::service(self.cx, prefix)?;
+        let (_, action) = request.action.split_once(':')?;
+        let granted = service.grant(
+            self.cx,
+            GrantRequest {
+                requester: request.requester,
+                action,
+                resource: request.resource,
+                source_arn: request.context.one("aws:sourcearn"),
+                call,
+            },
+        );
+        // What cannot be read lets nobody.
+        granted.await.ok().flatten()
     }
 
     async fn tags(&self, prefix: &str, named: &Named, scope: &Scope, context: &mut Context) {
@@ -329,6 +410,8 @@ impl<'a> Authority<'a> {
             Some(name) if by_name && prefix == "iam" => {
                 name.rsplit('/').next().unwrap_or(name).to_owned()
             }
+            // Names of parameters that have levels begin with a slash.
+            Some(name) if by_name && prefix == "ssm" && name.contains('/') => format!("/{name}"),
             Some(name) if by_name => name.to_owned(),
             _ => plain.clone(),
         }
@@ -382,6 +465,7 @@ impl<'a> Authority<'a> {
                     resolve: None,
                 },
                 context: &context,
+                call: None,
             };
             self.judge(wanted).await?;
         }

@@ -34,6 +34,7 @@ pub(super) fn named(
     let naming = Naming {
         types: &types,
         prefix,
+        action,
         operation,
         scope,
         account,
@@ -61,6 +62,40 @@ pub(super) fn named(
     all
 }
 
+/// What a call makes, of this type. What only its service knows of it is open.
+pub(super) fn made(
+    prefix: &str,
+    operation: &str,
+    on: &On,
+    scope: &Scope,
+    said: &Said,
+) -> Named {
+    let always = On {
+        is_required: true,
+        ..*on
+    };
+    let naming = Naming {
+        types: &[],
+        prefix,
+        action: operation,
+        operation,
+        scope,
+        account: scope.account.as_str(),
+        said,
+    };
+    let arn = naming.fill(on.template, |slot| {
+        let one = naming.values(slot, &always).first();
+        let one = one.map(|value| naming.bare(slot, value));
+        one.or_else(|| naming.default(slot))
+    });
+    Named {
+        kind: on.kind.to_owned(),
+        arn,
+        also: None,
+        resolve: None,
+    }
+}
+
 /// Whose queue a call to SQS names: the last but one part of its URL.
 fn owner_of_queue<'a>(prefix: &str, said: &'a Said) -> Option<&'a str> {
     if prefix != "sqs" {
@@ -77,6 +112,7 @@ fn owner_of_queue<'a>(prefix: &str, said: &'a Said) -> Option<&'a str> {
 struct Naming<'a> {
     types: &'a [On<'a>],
     prefix: &'a str,
+    action: &'a str,
     operation: &'a str,
     scope: &'a Scope,
     account: &'a str,
@@ -87,6 +123,10 @@ impl Naming<'_> {
     /// ARNs in the input, of the type whose pattern fits best.
     fn by_arn(&self, all: &mut Vec<Named>) {
         for (member, values) in &self.said.top {
+            // Where an action is on one of several, its member is told.
+            if self.told_by(|told| told != *member) {
+                continue;
+            }
             // Who acts is not what is acted on.
             if self.prefix != "iam" && member.to_ascii_lowercase().contains("role") {
                 continue;
@@ -214,6 +254,9 @@ impl Naming<'_> {
 
     /// The values that the input has for a slot.
     fn values(&self, slot: &str, on: &On) -> &[String] {
+        if let Some(told) = self.told(slot) {
+            return self.said.member(told).unwrap_or_default();
+        }
         let called = stem(slot);
         let by_name = self
             .said
@@ -233,6 +276,18 @@ impl Naming<'_> {
             Some(values) if on.is_required && last && !slot.ends_with("Id") => values,
             _ => &[],
         }
+    }
+
+    /// The member that names what this very action of the operation is on.
+    fn told(&self, slot: &str) -> Option<&'static str> {
+        let slot = format!("{}/{slot}", self.action);
+        let told = ours().members(self.prefix, &slot).first();
+        told.map(String::as_str)
+    }
+
+    fn told_by(&self, is: impl Fn(&str) -> bool) -> bool {
+        let mut slots = self.types.iter().flat_map(|on| on.template.slots());
+        slots.any(|slot| self.told(slot).is_some_and(&is))
     }
 
     /// A name as it stands in an ARN.

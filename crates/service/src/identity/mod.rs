@@ -41,6 +41,21 @@ pub trait Identities: fmt::Debug + Send + Sync {
     /// The OIDC provider of the account whose URL, without `https://`, is `issuer`.
     fn oidc_provider(&self, account: &AccountId, issuer: &str) -> Option<OidcProvider>;
 
+    /// Is this the code that a device for a second factor shows now, which is enabled for this user? A
+    /// code is good once.
+    ///
+    /// # Errors
+    /// When it is not.
+    fn second_factor(
+        &self,
+        _user: &Principal,
+        _serial: &str,
+        _code: &str,
+        _now: Timestamp,
+    ) -> Result<(), NoFactor> {
+        Err(NoFactor::Device)
+    }
+
     /// A call was signed with this key; what `GetAccessKeyLastUsed` tells.
     fn used(&self, access_key_id: &str, service: &str, region: &str, now: Timestamp);
 }
@@ -66,6 +81,15 @@ impl AccessKey {
         }
         Principal::user(self.principal, self.unique_id, access_key_id)
     }
+}
+
+/// Why somebody has not shown a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoFactor {
+    /// The user has no such device.
+    Device,
+    /// The device shows another code, or this one was shown before.
+    Code,
 }
 
 /// A name and a password of a user for one service.

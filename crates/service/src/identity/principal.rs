@@ -61,6 +61,9 @@ pub struct Session {
     /// The identity provider that vouched for whoever assumed the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub federated_provider: Option<String>,
+    /// When whoever asked for the session showed a second factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor_at: Option<Timestamp>,
 }
 
 impl Session {
@@ -76,6 +79,7 @@ impl Session {
             transitive: BTreeSet::new(),
             source_identity: None,
             federated_provider: None,
+            second_factor_at: None,
         }
     }
 }
@@ -134,10 +138,12 @@ impl Principal {
         self.kind == Kind::Service
     }
 
-    /// Does a user or a root call by a temporary key, by `GetSessionToken` or `GetFederationToken`?
+    /// Does a user or a root call by a temporary key, by `GetSessionToken` or `GetFederationToken`,
+    /// without having shown a second factor?
     pub fn is_users_session(&self) -> bool {
         let of_user = matches!(self.kind, Kind::Root | Kind::User | Kind::FederatedUser);
-        of_user && self.session.is_some()
+        let session = self.session.as_deref();
+        of_user && session.is_some_and(|session| session.second_factor_at.is_none())
     }
 
     /// The ARN of the identity whose policies hold: the role behind a session, the user.
@@ -167,7 +173,7 @@ impl Principal {
         }
     }
 
-    /// The condition keys that tell of a principal; `tags` are those of the identity behind it
+    /// The condition keys that tell of a principal, beside those that tell the time; `tags` are those of the identity behind it
     /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>).
     pub fn describe(&self, tags: &BTreeMap<String, String>, context: &mut Context) {
         if self.kind != Kind::Anonymous {
@@ -201,6 +207,13 @@ impl Principal {
             context.set(&format!("aws:PrincipalTag/{key}"), value);
         }
         context.set("aws:TokenIssueTime", session.issued_at.rfc3339());
+        let factor = session.second_factor_at;
+        context.set("aws:MultiFactorAuthPresent", factor.is_some().to_string());
+        let now = context.one("aws:epochtime").and_then(|t| t.parse::<i64>().ok());
+        if let Some((at, now)) = factor.zip(now) {
+            let age = now - at.as_millis() / 1_000;
+            context.set("aws:MultiFactorAuthAge", age.max(0).to_string());
+        }
         if let Some(identity) = &session.source_identity {
             context.set("aws:SourceIdentity", identity);
         }

@@ -18,7 +18,7 @@ pub fn size(text: &str) -> usize {
     text.chars().filter(|c| !c.is_whitespace()).count()
 }
 
-/// A policy for users, groups and roles.
+/// A policy of a user, a group or a role. It may be of the version of 2008, or say none.
 pub fn check_identity(text: &str) -> Result<(), AwsError> {
     parse(text, Use::Identity).map(drop)
 }
@@ -27,7 +27,7 @@ pub fn check_managed(text: &str) -> Result<(), AwsError> {
     if size(text) > MANAGED {
         return Err(error::quota("PolicySize", MANAGED));
     }
-    check_identity(text)
+    parse(text, Use::Managed).map(drop)
 }
 
 /// A policy that says who may assume a role. Whom it names must be there, as far as that can be

@@ -132,7 +132,7 @@ pub fn login_profile_not_found(user: &str) -> AwsError {
     no_such_entity(format!("Login Profile for User {user} cannot be found."))
 }
 
-fn already_exists(message: String) -> AwsError {
+fn already_exists(message: impl Into<String>) -> AwsError {
     AwsError::client("EntityAlreadyExists", message).status(409)
 }
 
@@ -233,6 +233,23 @@ pub fn malformed_certificate(message: &str) -> AwsError {
     AwsError::client("MalformedCertificate", message)
 }
 
+/// The key is not that of the certificate.
+pub fn key_pair_mismatch() -> AwsError {
+    AwsError::client("KeyPairMismatch", "Certificate and private key do not match.")
+}
+
+pub fn server_certificate_not_found(name: &str) -> AwsError {
+    no_such_entity(format!(
+        "The Server Certificate with name {name} cannot be found."
+    ))
+}
+
+pub fn server_certificate_taken(name: &str) -> AwsError {
+    already_exists(format!(
+        "The Server Certificate with name {name} already exists."
+    ))
+}
+
 /// A role that is linked to a service.
 pub fn protected(role: &str) -> AwsError {
     AwsError::client(
@@ -253,6 +270,31 @@ pub fn password_rules() -> AwsError {
 
 pub fn wrong_password() -> AwsError {
     AwsError::client("InvalidUserType", "The old password was incorrect.")
+}
+
+pub fn mfa_device_not_found(serial: &str) -> AwsError {
+    no_such_entity(format!("VirtualMFADevice with serial number {serial} doesn't exist."))
+}
+
+/// It is enabled for somebody else, or for nobody.
+pub fn mfa_device_invalid() -> AwsError {
+    no_such_entity("MFA Device invalid for user.")
+}
+
+pub fn mfa_device_taken() -> AwsError {
+    already_exists("MFADevice entity at the same path and name already exists.")
+}
+
+pub fn mfa_device_in_use() -> AwsError {
+    already_exists("MFA Device is already in use.")
+}
+
+pub fn wrong_mfa_code() -> AwsError {
+    AwsError::client(
+        "InvalidAuthenticationCode",
+        "Authentication code for device is not valid.",
+    )
+    .status(403)
 }
 
 /// Only users have what was asked for.

@@ -8,12 +8,13 @@ use crate::document;
 use crate::index::{Account, Index};
 use crate::model::{Grants, Role, User};
 use crate::name;
+use crate::totp;
 use crate::uses::Uses;
 use neargate_base::{AccountId, Arn, Secret, Timestamp, access_key};
 use neargate_policy::{Document, Use};
 use neargate_service::House;
 use neargate_service::identity::{
-    self, AccessKey, Identities, IdentityPolicies, OidcProvider, Principal,
+    self, AccessKey, Identities, IdentityPolicies, NoFactor, OidcProvider, Principal,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -30,6 +31,8 @@ pub struct Known {
     texts: Texts,
     /// By the identity's ARN, with the state of the account that they are of.
     policies: Mutex<HashMap<String, (u64, Arc<IdentityPolicies>)>>,
+    /// The last half minute of which each device, by the key of its record, has shown a code.
+    shown: Mutex<HashMap<String, i64>>,
 }
 
 /// How many identities' policies are kept ready.
@@ -43,6 +46,7 @@ impl Known {
             house: Arc::downgrade(house),
             texts: Texts::default(),
             policies: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 
@@ -204,6 +208,33 @@ impl Identities for Known {
             arn: format!("arn:aws:iam::{account}:oidc-provider/{}", provider.address),
             client_ids: provider.client_ids.iter().cloned().collect(),
         })
+    }
+
+    fn second_factor(
+        &self,
+        user: &Principal,
+        serial: &str,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<(), NoFactor> {
+        let found = parts(serial).filter(|(_, kind, _)| kind == "mfa");
+        let (id, _, path) = found.ok_or(NoFactor::Device)?;
+        let account = self.index.account(&id);
+        let device = account.mfa_devices.named(&path);
+        let device = device.filter(|d| d.user.as_ref() == Some(&user.user_id));
+        let device = device.ok_or(NoFactor::Device)?;
+        let house = self.house.upgrade().ok_or(NoFactor::Device)?;
+        let seed = house.root_key.open(&device.key, &device.seed);
+        let seed = seed.ok_or(NoFactor::Device)?;
+        let at = totp::shown(&seed, code, device.ahead, now).ok_or(NoFactor::Code)?;
+        let mut shown = self.shown.lock();
+        match shown.get(&device.key) {
+            Some(before) if *before >= at => Err(NoFactor::Code),
+            _ => {
+                shown.insert(device.key.clone(), at);
+                Ok(())
+            }
+        }
     }
 
     fn used(&self, access_key_id: &str, service: &str, region: &str, now: Timestamp) {

@@ -10,15 +10,18 @@ mod document;
 mod error;
 mod identities;
 mod index;
+mod linked_use;
 mod model;
 mod name;
 mod page;
 mod password;
 mod place;
+mod qr;
 mod ssh_key;
 mod table;
 #[cfg(test)]
 mod tests;
+mod totp;
 mod uses;
 
 use async_trait::async_trait;

@@ -12,6 +12,7 @@ pub const ROLE: &str = "AROA";
 pub const POLICY: &str = "ANPA";
 pub const PROFILE: &str = "AIPA";
 pub const SSH_KEY: &str = "APKA";
+pub const SERVER_CERTIFICATE: &str = "ASCA";
 pub const SERVICE_CREDENTIAL: &str = "ACCA";
 
 /// Letters and digits behind the prefix.

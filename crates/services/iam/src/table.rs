@@ -2,8 +2,8 @@
 
 use crate::api::{
     access_keys, account, authorization, boundaries, context_keys, credential_report, grants,
-    groups, instance_profiles, login_profiles, oidc_providers, policies, roles,
-    service_credentials, service_linked_roles, signing_certificates, simulate, ssh_keys, tags,
+    groups, instance_profiles, login_profiles, mfa_devices, oidc_providers, policies, roles,
+    server_certificates, service_credentials, service_linked_roles, signing_certificates, simulate, ssh_keys, tags,
     users,
 };
 use crate::call::{act, change, read};
@@ -17,11 +17,14 @@ const AWS: &str = "AWS's own policies are those of the services that we know and
 const VERSIONS: &str = "of AWS's own policies only the newest version of 2026 is known";
 const BEDROCK: &str = "API keys for Bedrock are refused";
 const CONSOLE: &str = "there is no console yet to sign in to";
-const DELETED: &str = "what the service still has under the role is not looked for";
+const DELETED: &str = "at once, or not at all: looked for are meshes, Auto Scaling groups, scalable targets, clusters, \
+    load balancers, database instances and notification rules";
 const EXCLUDED: &str = "a list of policies to leave out is refused; there are no organisations";
-const LINKED: &str = "services do not make their role themselves yet";
+const LINKED: &str = "ECS, Elastic Load Balancing, both Auto Scalings, RDS, App Mesh and CodeStar Notifications make their role \
+    themselves, whoever calls; the other services do not";
 const ROLE_USE: &str = "when a role was last used is not said";
 const ROOT: &str = "an account's root has no date";
+const LISTENERS: &str = "certificates are kept; listeners take those of ACM alone";
 const SIGNING: &str = "certificates are kept; nothing takes requests that are signed with one";
 const SIMULATED: &str = "policies of organisations are refused: there are none";
 const THUMB: &str =
@@ -78,6 +81,8 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             BEDROCK,
         )
         .on(ops::CreateUser, change(users::create_user))
+        .on(ops::DeactivateMFADevice, act(mfa_devices::deactivate_mfa_device))
+        .on(ops::CreateVirtualMFADevice, change(mfa_devices::create_virtual_mfa_device))
         .on(ops::DeleteAccessKey, act(access_keys::delete_access_key))
         .on(ops::DeleteAccountAlias, act(account::delete_account_alias))
         .on(
@@ -113,9 +118,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::DeleteSSHPublicKey,
             act(ssh_keys::delete_ssh_public_key),
         )
+        .on(ops::DeleteServerCertificate, act(server_certificates::delete_server_certificate))
         .partly(
             ops::DeleteServiceLinkedRole,
-            change(service_linked_roles::delete_service_linked_role),
+            service_linked_roles::delete_service_linked_role,
             DELETED,
         )
         .on(
@@ -132,9 +138,11 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             act(boundaries::delete_user_permissions_boundary),
         )
         .on(ops::DeleteUserPolicy, act(grants::delete_user_policy))
+        .on(ops::DeleteVirtualMFADevice, act(mfa_devices::delete_virtual_mfa_device))
         .on(ops::DetachGroupPolicy, act(grants::detach_group_policy))
         .on(ops::DetachRolePolicy, act(grants::detach_role_policy))
         .on(ops::DetachUserPolicy, act(grants::detach_user_policy))
+        .on(ops::EnableMFADevice, act(mfa_devices::enable_mfa_device))
         .on(
             ops::GenerateCredentialReport,
             change(credential_report::generate_credential_report),
@@ -175,6 +183,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::GetLoginProfile,
             read(login_profiles::get_login_profile),
         )
+        .on(ops::GetMFADevice, read(mfa_devices::get_mfa_device))
         .on(
             ops::GetOpenIDConnectProvider,
             read(oidc_providers::get_open_id_connect_provider),
@@ -188,9 +197,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .partly(ops::GetRole, read(roles::get_role), ROLE_USE)
         .on(ops::GetRolePolicy, read(grants::get_role_policy))
         .on(ops::GetSSHPublicKey, read(ssh_keys::get_ssh_public_key))
+        .on(ops::GetServerCertificate, read(server_certificates::get_server_certificate))
         .on(
             ops::GetServiceLinkedRoleDeletionStatus,
-            read(service_linked_roles::get_service_linked_role_deletion_status),
+            service_linked_roles::get_service_linked_role_deletion_status,
         )
         .partly(ops::GetUser, read(users::get_user), ROOT)
         .on(ops::GetUserPolicy, read(grants::get_user_policy))
@@ -227,7 +237,8 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::ListInstanceProfilesForRole,
             read(instance_profiles::list_instance_profiles_for_role),
         )
-        .on(ops::ListMFADevices, read(account::list_mfa_devices))
+        .on(ops::ListMFADeviceTags, read(tags::list_mfa_device_tags))
+        .on(ops::ListMFADevices, read(mfa_devices::list_mfa_devices))
         .on(
             ops::ListOpenIDConnectProviderTags,
             read(tags::list_open_id_connect_provider_tags),
@@ -248,6 +259,8 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::ListRoles, read(roles::list_roles))
         .on(ops::ListSAMLProviders, read(account::list_saml_providers))
         .on(ops::ListSSHPublicKeys, read(ssh_keys::list_ssh_public_keys))
+        .on(ops::ListServerCertificateTags, read(tags::list_server_certificate_tags))
+        .on(ops::ListServerCertificates, read(server_certificates::list_server_certificates))
         .on(
             ops::ListServiceSpecificCredentials,
             read(service_credentials::list_service_specific_credentials),
@@ -261,7 +274,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::ListUsers, read(users::list_users))
         .on(
             ops::ListVirtualMFADevices,
-            read(account::list_virtual_mfa_devices),
+            read(mfa_devices::list_virtual_mfa_devices),
         )
         .on(ops::PutGroupPolicy, act(grants::put_group_policy))
         .on(
@@ -290,6 +303,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::ResetServiceSpecificCredential,
             change(service_credentials::reset_service_specific_credential),
         )
+        .on(ops::ResyncMFADevice, act(mfa_devices::resync_mfa_device))
         .on(
             ops::SetDefaultPolicyVersion,
             act(policies::set_default_policy_version),
@@ -309,20 +323,24 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             EXCLUDED,
         )
         .on(ops::TagInstanceProfile, act(tags::tag_instance_profile))
+        .on(ops::TagMFADevice, act(tags::tag_mfa_device))
         .on(
             ops::TagOpenIDConnectProvider,
             act(tags::tag_open_id_connect_provider),
         )
         .on(ops::TagPolicy, act(tags::tag_policy))
         .on(ops::TagRole, act(tags::tag_role))
+        .on(ops::TagServerCertificate, act(tags::tag_server_certificate))
         .on(ops::TagUser, act(tags::tag_user))
         .on(ops::UntagInstanceProfile, act(tags::untag_instance_profile))
+        .on(ops::UntagMFADevice, act(tags::untag_mfa_device))
         .on(
             ops::UntagOpenIDConnectProvider,
             act(tags::untag_open_id_connect_provider),
         )
         .on(ops::UntagPolicy, act(tags::untag_policy))
         .on(ops::UntagRole, act(tags::untag_role))
+        .on(ops::UntagServerCertificate, act(tags::untag_server_certificate))
         .on(ops::UntagUser, act(tags::untag_user))
         .on(ops::UpdateAccessKey, act(access_keys::update_access_key))
         .on(
@@ -352,6 +370,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::UpdateSSHPublicKey,
             act(ssh_keys::update_ssh_public_key),
         )
+        .on(ops::UpdateServerCertificate, act(server_certificates::update_server_certificate))
         .on(
             ops::UpdateServiceSpecificCredential,
             act(service_credentials::update_service_specific_credential),
@@ -365,6 +384,7 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::UploadSSHPublicKey,
             change(ssh_keys::upload_ssh_public_key),
         )
+        .partly(ops::UploadServerCertificate, change(server_certificates::upload_server_certificate), LISTENERS)
         .partly(
             ops::UploadSigningCertificate,
             change(signing_certificates::upload_signing_certificate),

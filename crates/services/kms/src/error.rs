@@ -36,6 +36,14 @@ pub(crate) fn grant_not_found(id: &str) -> AwsError {
     not_found(format!("Grant ID {id} not found"))
 }
 
+/// No policy could name such a principal.
+pub(crate) fn invalid_principal(name: &str) -> AwsError {
+    AwsError::client(
+        "InvalidArnException",
+        format!("ARN does not refer to a valid principal: {name}"),
+    )
+}
+
 pub(crate) fn alias_exists(arn: &str) -> AwsError {
     AwsError::client(
         "AlreadyExistsException",

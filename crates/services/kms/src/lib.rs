@@ -7,8 +7,10 @@
 mod api;
 mod asymmetric;
 mod error;
+mod granted;
 mod keys;
 mod model;
+mod plan;
 mod policy;
 mod schedule;
 mod spec;
@@ -36,7 +38,8 @@ impl Component for Kms {
 }
 
 const KEYS: &str = "multi-Region keys, custom key stores, SM2 and ML-DSA are refused";
-const GRANTS: &str = "grants are kept and listed; a call is not yet allowed by one";
+const GRANTS: &str =
+    "a grant holds at once, so that its token has nothing to add; whether its principals exist is not looked for";
 const IMPORTS: &str = "into symmetric keys, one material each, wrapped by RSAES_OAEP";
 const SIGNATURES: &str = "ED25519_PH_SHA_512 is refused, as are the keys that are not made";
 const ENCLAVES: &str = "a Recipient (Nitro Enclaves) is refused";
@@ -49,6 +52,7 @@ fn table(kms: Arc<Kms>) -> OperationTable<Kms> {
     };
     OperationTable::new(&SERVICE, kms)
         .admitting(crypto::admit)
+        .granting(granted::granted)
         .on(ops::CancelKeyDeletion, keys::cancel_key_deletion)
         .on(ops::CreateAlias, aliases::create_alias)
         .partly(ops::CreateGrant, grants::create_grant, GRANTS)

@@ -110,6 +110,9 @@ pub struct Grant {
     pub context_subset: Option<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_equals: Option<BTreeMap<String, String>>,
+    /// What a call must be made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_arn: Option<String>,
     pub issued_by: String,
     pub created_at: Timestamp,
     pub token: String,

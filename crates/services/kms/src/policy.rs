@@ -100,6 +100,7 @@ fn lets_change(cx: &Ctx, arn: &str, document: &Document) -> bool {
             document: Some(document),
             is_decisive: true,
             is_trust: false,
+            grant: None,
         },
         ..Policies::default()
     };

@@ -735,3 +735,41 @@ fn stored_forms() {
     golden::check::<Alias>(dir);
     golden::check::<Grant>(dir);
 }
+
+#[tokio::test]
+async fn grants_fit_what_a_key_can_do() {
+    let place = place();
+    let symmetric = place.key().await;
+    let signs = api::CreateKeyInput {
+        key_spec: Some("ECC_NIST_P256".into()),
+        key_usage: Some("SIGN_VERIFY".into()),
+        ..Default::default()
+    };
+    let signs = place.create(signs).await.key_id.unwrap();
+    let grant = |key: &str, grantee: Option<&str>, operation: &str| api::CreateGrantInput {
+        key_id: key.into(),
+        grantee_principal: grantee.map(str::to_owned),
+        operations: vec![operation.into()],
+        ..Default::default()
+    };
+    let role = Some("arn:aws:iam::000000000000:role/a");
+    let bound = |input: api::CreateGrantInput| api::CreateGrantInput {
+        constraints: Some(api::GrantConstraints {
+            encryption_context_subset: Some(pairs(&[("a", "b")])),
+            ..Default::default()
+        }),
+        ..input
+    };
+    for (input, expected) in [
+        (grant(&symmetric, None, "Decrypt"), "ValidationException"),
+        (grant(&symmetric, role, "Sign"), "ValidationException"),
+        (grant(&signs, role, "Decrypt"), "ValidationException"),
+        (bound(grant(&signs, role, "Sign")), "ValidationException"),
+        (grant(&symmetric, Some("nobody"), "Decrypt"), "InvalidArnException"),
+        (grant(&symmetric, Some("*"), "Decrypt"), "InvalidArnException"),
+    ] {
+        let refused = place.ask(ops::CreateGrant, input).await.unwrap_err();
+        assert_eq!(refused.code, expected, "{}", refused.message);
+    }
+    place.ask(ops::CreateGrant, grant(&signs, role, "Sign")).await.unwrap();
+}

@@ -2,10 +2,12 @@
 //! access control list names
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html>).
 
+use crate::asked::Asked;
 use crate::error;
 use crate::model::{Acl, AclGrant, Bucket};
 use neargate_base::AccountId;
-use neargate_policy::{Context, Decision, Denial, Document, Guard, Policies, Request, Use};
+use neargate_policy::{Decision, Denial, Document, Guard, Use};
+use neargate_service::authority::Authority;
 use neargate_service::{AwsError, Ctx, Principal, identity};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -83,55 +85,28 @@ fn by_policy(
     key: Option<&str>,
     owner: bool,
 ) -> Option<Word> {
-    let principal = &cx.principal;
     let strict = cx.is_bounded();
     let text = bucket.policy.as_deref();
     let document = text.and_then(|text| Document::parse_as(Use::Resource, text).ok());
     if document.is_none() && !strict {
         return None;
     }
-    let anonymous = is_anonymous(principal);
     let resource = match key {
         Some(key) => format!("{}/{key}", bucket.arn()),
         None => bucket.arn(),
     };
-    let account = match anonymous {
-        true => String::new(),
-        false => cx.scope.account.to_string(),
-    };
-    let mut context = Context::new();
-    context.set(
-        "aws:SecureTransport",
-        cx.house.settings.is_secure().to_string(),
-    );
-    context.set("aws:CurrentTime", cx.now().rfc3339());
-    context.set("aws:EpochTime", (cx.now().as_millis() / 1_000).to_string());
-    context.set("aws:RequestedRegion", cx.scope.region.as_str());
-    context.set("aws:ResourceAccount", bucket.account.as_str());
-    if !anonymous {
-        context.set("aws:PrincipalArn", principal.identity());
-        context.set("aws:PrincipalAccount", account.clone());
-        context.set("aws:userid", principal.user_id.clone());
-    }
-    let request = Request {
-        requester: principal.requester(&account),
-        action,
-        resource: &resource,
-        context: &context,
-    };
-    let mine = strict.then(|| Mine::of(cx));
     let home = bucket.account.to_string();
-    let policies = Policies {
-        identity: mine.as_ref().map_or(&[], |m| &m.identity),
-        boundary: mine.as_ref().and_then(|m| m.boundary.as_deref()),
-        session: mine.as_ref().and_then(|m| m.session.as_deref()),
-        guard: Guard {
-            account: Some(&home),
-            document: document.as_ref(),
-            ..Guard::default()
-        },
+    let guard = Guard {
+        account: Some(&home),
+        document: document.as_ref(),
+        ..Guard::default()
     };
-    match neargate_policy::evaluate(&policies, &request) {
+    let asked = asked(cx);
+    let mut keys = asked.keys.clone();
+    for key in ["aws:ResourceAccount", "s3:ResourceAccount"] {
+        keys.push((key.to_owned(), home.clone()));
+    }
+    match Authority::of(cx, &asked.from).weigh(guard, action, &resource, &keys) {
         Decision::Denied(Denial::Explicit(_)) => Some(Word::No),
         Decision::Denied(Denial::Implicit(_)) if strict => Some(Word::No),
         Decision::Denied(Denial::Implicit(_)) => None,
@@ -158,23 +133,9 @@ pub fn require(cx: &Ctx, action: &str, resource: &str) -> Result<(), AwsError> {
     if !cx.is_bounded() {
         return Ok(());
     }
-    let mine = Mine::of(cx);
-    let account = cx.scope.account.to_string();
-    let mut context = Context::new();
-    context.set("aws:PrincipalArn", cx.principal.identity());
-    let request = Request {
-        requester: cx.principal.requester(&account),
-        action,
-        resource,
-        context: &context,
-    };
-    let policies = Policies {
-        identity: &mine.identity,
-        boundary: mine.boundary.as_deref(),
-        session: mine.session.as_deref(),
-        guard: Guard::default(),
-    };
-    match neargate_policy::evaluate(&policies, &request) {
+    let asked = asked(cx);
+    let authority = Authority::of(cx, &asked.from);
+    match authority.weigh(Guard::default(), action, resource, &asked.keys) {
         Decision::Allowed => Ok(()),
         Decision::Denied(why) => Err(error::access_denied_because(why.sentence(
             &cx.principal.arn,
@@ -184,35 +145,13 @@ pub fn require(cx: &Ctx, action: &str, resource: &str) -> Result<(), AwsError> {
     }
 }
 
-/// The policies of who calls.
-struct Mine {
-    identity: Vec<Arc<Document>>,
-    boundary: Option<Arc<Document>>,
-    session: Option<Vec<Arc<Document>>>,
-}
-
-impl Mine {
-    fn of(cx: &Ctx) -> Mine {
-        let identities = cx.house.identities.get();
-        let kept = identities.policies(&cx.principal);
-        let session = cx.principal.session.as_deref().and_then(|session| {
-            if session.policy.is_none() && session.policy_arns.is_empty() {
-                return None;
-            }
-            // What cannot be read grants nothing: the session is bounded all the same.
-            let inline = session.policy.as_deref().map(Document::parse);
-            let inline = inline.and_then(Result::ok).map(Arc::new);
-            let managed = session.policy_arns.iter();
-            let account = &cx.scope.account;
-            let managed = managed.filter_map(|arn| identities.managed_policy(account, arn));
-            Some(inline.into_iter().chain(managed).collect())
-        });
-        Mine {
-            identity: kept.own.iter().chain(&kept.of_groups).cloned().collect(),
-            boundary: kept.boundary.clone(),
-            session,
-        }
-    }
+/// How the call came in; one from within leaves this host as little as any.
+fn asked(cx: &Ctx) -> Arc<Asked> {
+    Asked::current().unwrap_or_else(|| {
+        let mut within = Asked::default();
+        within.from.secure = cx.house.settings.is_secure();
+        Arc::new(within)
+    })
 }
 
 /// Does the list grant this permission to the caller?

@@ -11,6 +11,7 @@
 
 mod access;
 mod api;
+mod asked;
 mod bucket;
 mod content;
 mod door;

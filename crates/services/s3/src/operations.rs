@@ -9,8 +9,6 @@ use neargate_api_s3::{SERVICE, ops};
 use neargate_service::OperationTable;
 use std::sync::Arc;
 
-const SUMS: &str = "checksums beyond CRC32, CRC32C, CRC64NVME, SHA1 and SHA256 are refused";
-
 pub fn table(s3: Arc<S3>) -> OperationTable<S3> {
     let table = OperationTable::new(&SERVICE, s3).wording(error::invalid);
     objects(of_buckets(table))
@@ -121,10 +119,10 @@ fn of_buckets(table: OperationTable<S3>) -> OperationTable<S3> {
 
 fn objects(table: OperationTable<S3>) -> OperationTable<S3> {
     table
-        .partly(ops::PutObject, put::put_object, SUMS)
+        .on(ops::PutObject, put::put_object)
         .on(ops::GetObject, get::get_object)
         .on(ops::HeadObject, get::head_object)
-        .partly(ops::CopyObject, copy::copy_object, SUMS)
+        .on(ops::CopyObject, copy::copy_object)
         .on(ops::DeleteObject, delete::delete_object)
         .on(ops::DeleteObjects, delete::delete_objects)
         .on(ops::ListObjects, list::list_objects)
@@ -144,10 +142,9 @@ fn objects(table: OperationTable<S3>) -> OperationTable<S3> {
         .on(ops::GetObjectRetention, lock::get_object_retention)
         .on(ops::PutObjectLegalHold, lock::put_object_legal_hold)
         .on(ops::GetObjectLegalHold, lock::get_object_legal_hold)
-        .partly(
+        .on(
             ops::CreateMultipartUpload,
             uploads::create_multipart_upload,
-            SUMS,
         )
         .on(ops::UploadPart, parts::upload_part)
         .on(ops::UploadPartCopy, parts::upload_part_copy)

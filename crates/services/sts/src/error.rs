@@ -144,9 +144,20 @@ pub fn expired_identity_token(now: i64, expired: i64) -> AwsError {
     )
 }
 
-/// A second factor is asked for.
-pub fn no_mfa() -> AwsError {
-    AwsError::not_implemented("sts", "SerialNumber and TokenCode (MFA)")
+pub fn half_a_factor() -> AwsError {
+    denied(
+        "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.",
+    )
+}
+
+pub fn no_such_device() -> AwsError {
+    denied(
+        "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.",
+    )
+}
+
+pub fn wrong_code() -> AwsError {
+    denied("MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 }
 
 pub fn no_provided_contexts() -> AwsError {

@@ -31,7 +31,7 @@ impl Component for Sts {
             .partly(
                 ops::AssumeRole,
                 role::assume_role,
-                "multi-factor authentication and ProvidedContexts are refused",
+                "ProvidedContexts are refused",
             )
             .partly(
                 ops::AssumeRoleWithWebIdentity,
@@ -45,11 +45,7 @@ impl Component for Sts {
             .on(ops::GetAccessKeyInfo, identity::get_access_key_info)
             .on(ops::GetCallerIdentity, identity::get_caller_identity)
             .on(ops::GetFederationToken, user::get_federation_token)
-            .partly(
-                ops::GetSessionToken,
-                user::get_session_token,
-                "multi-factor authentication is refused",
-            );
+            .on(ops::GetSessionToken, user::get_session_token);
         Arc::new(table)
     }
 }

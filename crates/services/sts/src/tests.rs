@@ -9,7 +9,7 @@ use neargate_api_sts::{self as api, ops};
 use neargate_base::{AccountId, Rng, Timestamp, access_key};
 use neargate_policy::{Document, Use};
 use neargate_service::identity::{
-    AccessKey, Identities, IdentityPolicies, OidcProvider, Principal, Role, session,
+    AccessKey, Identities, IdentityPolicies, NoFactor, OidcProvider, Principal, Role, session,
 };
 use neargate_service::{AwsError, Component, Ctx, Service};
 use neargate_testkit::{Lab, call};
@@ -48,6 +48,22 @@ impl Identities for Known {
 
     fn oidc_provider(&self, _: &AccountId, issuer: &str) -> Option<OidcProvider> {
         self.providers.get(issuer).cloned()
+    }
+
+    /// Everybody has a device, which always shows 123456.
+    fn second_factor(
+        &self,
+        user: &Principal,
+        serial: &str,
+        code: &str,
+        _: Timestamp,
+    ) -> Result<(), NoFactor> {
+        let name = user.arn.rsplit('/').next().unwrap_or_default();
+        match (serial.ends_with(&format!(":mfa/{name}")), code) {
+            (true, "123456") => Ok(()),
+            (true, _) => Err(NoFactor::Code),
+            (false, _) => Err(NoFactor::Device),
+        }
     }
 
     fn used(&self, _: &str, _: &str, _: &str, _: Timestamp) {}

@@ -34,6 +34,10 @@ impl Trusted<'_> {
 
     fn describe(&self, context: &mut Context) {
         context.set("sts:RoleSessionName", self.session_name);
+        if self.session.second_factor_at.is_some() {
+            context.set("aws:MultiFactorAuthPresent", "true");
+            context.set("aws:MultiFactorAuthAge", "0");
+        }
         if let Some(id) = self.external_id {
             context.set("sts:ExternalId", id);
         }
@@ -141,6 +145,7 @@ fn guard<'a>(role: &'a Role, owner: &'a str) -> Guard<'a> {
         document: Some(&role.trust),
         is_decisive: true,
         is_trust: true,
+        grant: None,
     }
 }
 

@@ -85,6 +85,7 @@ impl Registry {
         let house = testkit::house(dir.path(), store, clock.clone(), 1, settings);
         house.caller.connect(vec![Arc::new(Ecr).table()]);
         let visitor = Visitor {
+            source: None,
             default_scope: scope.clone(),
             must_prove: enforced,
             keys: Arc::new(NoKeys),

@@ -137,6 +137,8 @@ pub fn get_account_summary(view: &View, _: Unit) -> Result<api::GetAccountSummar
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     let root_keys = view.access_keys.iter().any(|k| k.user.is_none());
     let used = view.uses().values().filter(|u| u.attached > 0).count();
+    let devices = view.mfa_devices.iter();
+    let in_use = devices.filter(|device| device.user.is_some()).count();
     let summary = [
         ("Users", count(view.users.len())),
         ("UsersQuota", 5_000),
@@ -149,10 +151,10 @@ pub fn get_account_summary(view: &View, _: Unit) -> Result<api::GetAccountSummar
         ("InstanceProfiles", count(view.profiles.len())),
         ("InstanceProfilesQuota", 1_000),
         ("Providers", count(view.providers.len())),
-        ("ServerCertificates", 0),
+        ("ServerCertificates", count(view.server_certificates.len())),
         ("ServerCertificatesQuota", 20),
-        ("MFADevices", 0),
-        ("MFADevicesInUse", 0),
+        ("MFADevices", count(view.mfa_devices.len())),
+        ("MFADevicesInUse", count(in_use)),
         ("AccountMFAEnabled", 0),
         ("AccountAccessKeysPresent", i32::from(root_keys)),
         ("AccountPasswordPresent", 0),
@@ -182,31 +184,6 @@ pub fn get_account_summary(view: &View, _: Unit) -> Result<api::GetAccountSummar
         .collect();
     Ok(api::GetAccountSummaryOutput {
         summary_map: Some(summary),
-    })
-}
-
-/// There are no MFA devices here.
-pub fn list_mfa_devices(
-    view: &View,
-    input: api::ListMFADevicesInput,
-) -> Result<api::ListMFADevicesOutput, AwsError> {
-    view.meant(input.user_name.as_deref())?;
-    Ok(api::ListMFADevicesOutput {
-        mfa_devices: Some(Vec::new()),
-        is_truncated: Some(false),
-        marker: None,
-    })
-}
-
-/// There are no MFA devices here.
-pub fn list_virtual_mfa_devices(
-    _: &View,
-    _: api::ListVirtualMFADevicesInput,
-) -> Result<api::ListVirtualMFADevicesOutput, AwsError> {
-    Ok(api::ListVirtualMFADevicesOutput {
-        virtual_mfa_devices: Some(Vec::new()),
-        is_truncated: Some(false),
-        marker: None,
     })
 }
 

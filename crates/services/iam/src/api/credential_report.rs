@@ -91,7 +91,7 @@ fn content(view: &View) -> String {
             used.to_owned(),
             changed,
             rotation,
-            "false".to_owned(),
+            view.mfa_devices_of(user).next().is_some().to_string(),
         ];
         fields.extend(keys(view, Some(&user.unique_id)));
         let certificates = view.signing_certificates.iter();

@@ -2,14 +2,15 @@
 //! (<https://docs.aws.amazon.com/IAM/latest/UserGuide/create-service-linked-role.html>).
 
 use super::{check_quota, roles};
-use crate::call::{Change, View};
+use crate::call::Change;
 use crate::model::{Grants, Role};
-use crate::{aws, error, name};
+use crate::{Iam, aws, error, linked_use, name};
 use neargate_api_iam as api;
-use neargate_service::AwsError;
+use neargate_service::{AwsError, Ctx};
 use neargate_service::tags::Tags;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const SESSION_SECONDS: u32 = 3_600;
 const MOST: usize = 1_000;
@@ -64,38 +65,61 @@ pub fn create_service_linked_role(
     })
 }
 
-/// Deletes at once; what the service still has under the role is not looked for.
-pub fn delete_service_linked_role(
-    call: &mut Change,
+/// Deletes at once what the service no longer needs. A task that finds the role in use fails.
+pub async fn delete_service_linked_role(
+    iam: Arc<Iam>,
+    cx: Ctx,
     input: api::DeleteServiceLinkedRoleInput,
 ) -> Result<api::DeleteServiceLinkedRoleOutput, AwsError> {
-    let role = call.role(&input.role_name)?;
-    let Some(service) = &role.linked_to else {
+    let found = {
+        let view = iam.view(cx.clone()).await;
+        view.role(&input.role_name)?
+    };
+    let Some(service) = &found.linked_to else {
         return Err(error::not_found("service-linked role", &input.role_name));
     };
-    let number = call.cx.house.rng.uuid();
-    let task = format!("task/aws-service-role/{service}/{}/{number}", role.name);
-    call.delete(&role);
+    let number = cx.house.rng.uuid();
+    let task = format!("task/aws-service-role/{service}/{}/{number}", found.name);
+    if linked_use::of(&cx, service).await?.is_empty() {
+        iam.change(cx, |call| {
+            let role = call.role(&input.role_name)?;
+            call.delete(&role);
+            Ok(())
+        })
+        .await?;
+    }
     Ok(api::DeleteServiceLinkedRoleOutput {
         deletion_task_id: Some(task),
     })
 }
 
-/// A task says which role it deletes, and it has done so when its id is given out.
-pub fn get_service_linked_role_deletion_status(
-    _: &View,
+/// A task says which role it deletes. It has done so when its id is given out, or has failed.
+pub async fn get_service_linked_role_deletion_status(
+    iam: Arc<Iam>,
+    cx: Ctx,
     input: api::GetServiceLinkedRoleDeletionStatusInput,
 ) -> Result<api::GetServiceLinkedRoleDeletionStatusOutput, AwsError> {
     let id = input.deletion_task_id;
-    let mut parts = id.split('/');
-    let ours = parts.next() == Some("task") && parts.next() == Some("aws-service-role");
-    if !ours || parts.count() != 3 {
+    let parts: Vec<&str> = id.split('/').collect();
+    let ["task", "aws-service-role", service, name, _] = parts[..] else {
         return Err(error::no_such_entity(format!(
             "Deletion task {id} cannot be found."
         )));
+    };
+    if iam.view(cx.clone()).await.role(name).is_err() {
+        return Ok(api::GetServiceLinkedRoleDeletionStatusOutput {
+            status: Some("SUCCEEDED".into()),
+            ..Default::default()
+        });
     }
+    let used = linked_use::of(&cx, service).await?;
     Ok(api::GetServiceLinkedRoleDeletionStatusOutput {
-        status: Some("SUCCEEDED".into()),
-        ..Default::default()
+        status: Some("FAILED".into()),
+        reason: Some(api::DeletionTaskFailureReasonType {
+            reason: Some(
+                "The role cannot be deleted because resources of the service use it.".into(),
+            ),
+            role_usage_list: Some(used),
+        }),
     })
 }

@@ -176,7 +176,7 @@ impl Ready {
             document: Arc::new(document::parse(text, used)?),
             places: place::statements(text),
             kind: match used {
-                Use::Identity => "IAM Policy",
+                Use::Identity | Use::Managed => "IAM Policy",
                 Use::Trust | Use::Resource => "Resource Policy",
             },
         })

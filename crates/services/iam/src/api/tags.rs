@@ -4,7 +4,7 @@
 use crate::call::{Change, View};
 use crate::error;
 use crate::index::Record;
-use crate::model::{InstanceProfile, OpenIdProvider, Policy, Role, User};
+use crate::model::{InstanceProfile, MfaDevice, OpenIdProvider, Policy, Role, ServerCertificate, User};
 use crate::page::{Page, paged};
 use neargate_api_iam as api;
 use neargate_service::tags::{self, InvalidTags, Tags};
@@ -30,7 +30,15 @@ macro_rules! tagged {
     };
 }
 
-tagged!(User, Role, Policy, InstanceProfile, OpenIdProvider);
+tagged!(
+    User,
+    Role,
+    Policy,
+    InstanceProfile,
+    MfaDevice,
+    OpenIdProvider,
+    ServerCertificate
+);
 
 /// The tags that a caller sent.
 pub fn parse(given: Vec<api::Tag>) -> Result<Tags, AwsError> {
@@ -204,6 +212,63 @@ pub fn list_open_id_connect_provider_tags(
     let on = view.provider(&input.openid_connect_provider_arn)?;
     let page = list(&on.value, input.marker.as_deref(), input.max_items)?;
     Ok(api::ListOpenIDConnectProviderTagsOutput {
+        tags: Some(page.items),
+        is_truncated: page.is_truncated,
+        marker: page.marker,
+    })
+}
+
+pub fn tag_mfa_device(call: &mut Change, input: api::TagMFADeviceInput) -> Result<(), AwsError> {
+    let on = call.mfa_device(&input.serial_number)?;
+    tag(call, &on, input.tags)
+}
+
+pub fn untag_mfa_device(
+    call: &mut Change,
+    input: api::UntagMFADeviceInput,
+) -> Result<(), AwsError> {
+    let on = call.mfa_device(&input.serial_number)?;
+    untag(call, &on, &input.tag_keys);
+    Ok(())
+}
+
+pub fn list_mfa_device_tags(
+    view: &View,
+    input: api::ListMFADeviceTagsInput,
+) -> Result<api::ListMFADeviceTagsOutput, AwsError> {
+    let on = view.mfa_device(&input.serial_number)?;
+    let page = list(&on.value, input.marker.as_deref(), input.max_items)?;
+    Ok(api::ListMFADeviceTagsOutput {
+        tags: Some(page.items),
+        is_truncated: page.is_truncated,
+        marker: page.marker,
+    })
+}
+
+pub fn tag_server_certificate(
+    call: &mut Change,
+    input: api::TagServerCertificateInput,
+) -> Result<(), AwsError> {
+    let on = call.server_certificate(&input.server_certificate_name)?;
+    tag(call, &on, input.tags)
+}
+
+pub fn untag_server_certificate(
+    call: &mut Change,
+    input: api::UntagServerCertificateInput,
+) -> Result<(), AwsError> {
+    let on = call.server_certificate(&input.server_certificate_name)?;
+    untag(call, &on, &input.tag_keys);
+    Ok(())
+}
+
+pub fn list_server_certificate_tags(
+    view: &View,
+    input: api::ListServerCertificateTagsInput,
+) -> Result<api::ListServerCertificateTagsOutput, AwsError> {
+    let on = view.server_certificate(&input.server_certificate_name)?;
+    let page = list(&on.value, input.marker.as_deref(), input.max_items)?;
+    Ok(api::ListServerCertificateTagsOutput {
         tags: Some(page.items),
         is_truncated: page.is_truncated,
         marker: page.marker,

@@ -127,6 +127,9 @@ pub fn delete_user(call: &mut Change, input: api::DeleteUserInput) -> Result<(),
     if call.login_profiles.named(&user.unique_id).is_some() {
         return Err(error::in_use("delete login profile"));
     }
+    if call.mfa_devices_of(&user).next().is_some() {
+        return Err(error::in_use("deactivate MFA devices"));
+    }
     if call.signing_certificates.iter().any(|c| of(&c.user)) {
         return Err(error::in_use("delete signing certificates"));
     }

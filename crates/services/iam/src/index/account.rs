@@ -3,7 +3,7 @@
 use super::Shelf;
 use crate::model::{
     self, AccessKey, CredentialReport, Group, InstanceProfile, KeyUse, LoginProfile,
-    OpenIdProvider, Policy, Role, ServiceCredential, SigningCertificate, SshPublicKey, User, id_of,
+    MfaDevice, OpenIdProvider, Policy, Role, ServerCertificate, ServiceCredential, SigningCertificate, SshPublicKey, User, id_of,
 };
 use neargate_service::{AwsError, Resource, db};
 use neargate_store::{Entry, Event, Revision};
@@ -88,6 +88,8 @@ account! {
     ssh_keys: SshPublicKey, |r| id_of(&r.id);
     service_credentials: ServiceCredential, |r| id_of(&r.id);
     signing_certificates: SigningCertificate, |r| id_of(&r.id);
+    server_certificates: ServerCertificate, |r| id_of(&r.name), unique_id;
+    mfa_devices: MfaDevice, |r| id_of(&format!("{}{}", r.path, r.name));
     providers: OpenIdProvider, |r| id_of(&r.address);
     settings: model::Account, |_| "settings".to_owned();
     reports: CredentialReport, |_| "report".to_owned();

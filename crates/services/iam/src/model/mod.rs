@@ -8,16 +8,20 @@
 mod account;
 mod credential;
 mod entity;
+mod mfa;
 mod policy;
 mod provider;
+mod server_certificate;
 
 pub use account::{Account, CredentialReport, PasswordPolicy};
 pub use credential::{
     AccessKey, KeyUse, LoginProfile, ServiceCredential, SigningCertificate, SshPublicKey,
 };
 pub use entity::{Grants, Group, InstanceProfile, Role, User};
+pub use mfa::MfaDevice;
 pub use policy::{Policy, PolicyVersion};
 pub use provider::OpenIdProvider;
+pub use server_certificate::ServerCertificate;
 
 /// The last part of the key of what has this name.
 pub fn id_of(name: &str) -> String {

@@ -3,6 +3,7 @@
 mod account;
 mod credentials;
 mod known;
+mod mfa;
 mod policies;
 mod roles;
 mod simulated;

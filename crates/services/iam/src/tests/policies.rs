@@ -207,3 +207,31 @@ async fn policies_are_as_long_as_aws_takes_them() {
         .policy_names;
     assert_eq!(names, Some(vec!["a".to_owned()]));
 }
+
+/// Managed policies say the version of 2012; inline ones may be as old as they like
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html>).
+#[tokio::test]
+async fn inline_policies_need_no_version() {
+    let room = Room::new();
+    room.user("ann").await;
+    for version in ["", r#""Version":"2008-10-17","#] {
+        let text = format!(
+            r#"{{{version}"Statement":{{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::${{aws:username}}"}}}}"#
+        );
+        let inline = api::PutUserPolicyInput {
+            user_name: "ann".into(),
+            policy_name: "old".into(),
+            policy_document: text.clone(),
+        };
+        room.ask(ops::PutUserPolicy, inline).await.expect("inline");
+        let managed = api::CreatePolicyInput {
+            policy_name: "old".into(),
+            policy_document: text,
+            ..Default::default()
+        };
+        assert_eq!(
+            said(room.ask(ops::CreatePolicy, managed).await),
+            "400 MalformedPolicyDocument Policy document must be version 2012-10-17 or greater."
+        );
+    }
+}

@@ -17,7 +17,9 @@ fn stored_forms_are_pinned() {
     check::<model::SshPublicKey>(DIR);
     check::<model::ServiceCredential>(DIR);
     check::<model::SigningCertificate>(DIR);
+    check::<model::MfaDevice>(DIR);
     check::<model::OpenIdProvider>(DIR);
+    check::<model::ServerCertificate>(DIR);
     check::<model::Account>(DIR);
     check::<model::CredentialReport>(DIR);
 }

@@ -92,15 +92,17 @@ fn of_no_key(e: AwsError, named: &str, blob: &[u8]) -> AwsError {
 
 /// A ciphertext says which key it needs: with that, whoever judges the call knows what it is about.
 pub fn admit(operation: &'static Operation, input: &mut Value) {
-    if operation.name != ops::Decrypt::NAME {
-        return;
-    }
+    let (key, algorithm) = match operation.name {
+        ops::Decrypt::NAME => ("KeyId", "EncryptionAlgorithm"),
+        ops::ReEncrypt::NAME => ("SourceKeyId", "SourceEncryptionAlgorithm"),
+        _ => return,
+    };
     let Some(shape) = operation.input.map(|input| input.get()) else {
         return;
     };
     let at = |name| shape.member(name).map(|(at, _)| at);
     let (Some(blob), Some(key), Some(algorithm)) =
-        (at("CiphertextBlob"), at("KeyId"), at("EncryptionAlgorithm"))
+        (at("CiphertextBlob"), at(key), at(algorithm))
     else {
         return;
     };

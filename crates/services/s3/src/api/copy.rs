@@ -264,7 +264,7 @@ pub async fn copy_object(
         "x-amz-tagging-directive",
     )?;
     let algorithm = match input.checksum_algorithm.as_deref() {
-        Some(name) => Some(Algorithm::of(name).ok_or_else(|| super::put::unknown_algorithm(name))?),
+        Some(name) => Some(Algorithm::of(name).ok_or_else(super::put::unknown_algorithm)?),
         None => None,
     };
     for _ in 0..ATTEMPTS {

@@ -131,6 +131,11 @@ fn choose<'a>(
             (Algorithm::Crc64Nvme, &wanted.checksum_crc64_nvme),
             (Algorithm::Sha1, &wanted.checksum_sha1),
             (Algorithm::Sha256, &wanted.checksum_sha256),
+            (Algorithm::Sha512, &wanted.checksum_sha512),
+            (Algorithm::Md5, &wanted.checksum_md5),
+            (Algorithm::XxHash64, &wanted.checksum_xxhash64),
+            (Algorithm::XxHash3, &wanted.checksum_xxhash3),
+            (Algorithm::XxHash128, &wanted.checksum_xxhash128),
         ];
         for (algorithm, value) in given {
             let Some(value) = value else { continue };
@@ -188,6 +193,11 @@ fn check_given(
         (Algorithm::Crc64Nvme, &input.checksum_crc64_nvme),
         (Algorithm::Sha1, &input.checksum_sha1),
         (Algorithm::Sha256, &input.checksum_sha256),
+        (Algorithm::Sha512, &input.checksum_sha512),
+        (Algorithm::Md5, &input.checksum_md5),
+        (Algorithm::XxHash64, &input.checksum_xxhash64),
+        (Algorithm::XxHash3, &input.checksum_xxhash3),
+        (Algorithm::XxHash128, &input.checksum_xxhash128),
     ];
     for (algorithm, value) in given {
         let Some(value) = value else { continue };

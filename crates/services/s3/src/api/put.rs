@@ -205,6 +205,11 @@ macro_rules! given {
                 $input.checksum_crc64_nvme.clone(),
                 $input.checksum_sha1.clone(),
                 $input.checksum_sha256.clone(),
+                $input.checksum_sha512.clone(),
+                $input.checksum_md5.clone(),
+                $input.checksum_xxhash64.clone(),
+                $input.checksum_xxhash3.clone(),
+                $input.checksum_xxhash128.clone(),
             ],
             $source,
         )
@@ -244,7 +249,7 @@ impl Given {
     pub fn read(
         md5: Option<String>,
         algorithm: Option<&str>,
-        sums: [Option<String>; 5],
+        sums: [Option<String>; 10],
         incoming: &Incoming,
     ) -> Result<Given, AwsError> {
         if let Some(md5) = &md5
@@ -272,7 +277,7 @@ impl Given {
             None => None,
         };
         let by_name = match algorithm {
-            Some(name) => Some(Algorithm::of(name).ok_or_else(|| unknown_algorithm(name))?),
+            Some(name) => Some(Algorithm::of(name).ok_or_else(unknown_algorithm)?),
             None => None,
         };
         let sum = match (by_value, by_trailer) {
@@ -331,16 +336,11 @@ impl Given {
     }
 }
 
-pub fn unknown_algorithm(name: &str) -> AwsError {
-    match name {
-        "SHA512" | "MD5" | "XXHASH64" | "XXHASH3" | "XXHASH128" => {
-            error::not_built(&format!("{name} checksums"))
-        }
-        _ => error::invalid_request(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
-        ),
-    }
+pub fn unknown_algorithm() -> AwsError {
+    error::invalid_request(
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: \
+         [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+    )
 }
 
 /// Takes a body in, sealed in `place`, and checks what was said of it.
@@ -390,6 +390,11 @@ macro_rules! show_checksum {
                 }
                 $crate::content::checksum::Algorithm::Sha1 => $output.checksum_sha1 = value,
                 $crate::content::checksum::Algorithm::Sha256 => $output.checksum_sha256 = value,
+                $crate::content::checksum::Algorithm::Sha512 => $output.checksum_sha512 = value,
+                $crate::content::checksum::Algorithm::Md5 => $output.checksum_md5 = value,
+                $crate::content::checksum::Algorithm::XxHash64 => $output.checksum_xxhash64 = value,
+                $crate::content::checksum::Algorithm::XxHash3 => $output.checksum_xxhash3 = value,
+                $crate::content::checksum::Algorithm::XxHash128 => $output.checksum_xxhash128 = value,
             }
         }
     };

@@ -23,7 +23,7 @@ pub async fn create_multipart_upload(
     let owner = input.expected_bucket_owner.as_deref();
     let open = bucket::open(&cx, &input.bucket, owner, "s3:PutObject", Some(key)).await?;
     let algorithm = match input.checksum_algorithm.as_deref() {
-        Some(name) => Some(Algorithm::of(name).ok_or_else(|| super::put::unknown_algorithm(name))?),
+        Some(name) => Some(Algorithm::of(name).ok_or_else(super::put::unknown_algorithm)?),
         None => None,
     };
     let checksum_type = match (algorithm, input.checksum_type.as_deref()) {

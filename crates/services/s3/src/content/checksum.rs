@@ -4,8 +4,11 @@
 use super::crc::{self, Crc};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use md5::{Digest as _, Md5};
 use ring::digest;
 use serde::{Deserialize, Serialize};
+use std::hash::Hasher as _;
+use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
 
 /// In AWS's spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,16 @@ pub enum Algorithm {
     Sha1,
     #[serde(rename = "SHA256")]
     Sha256,
+    #[serde(rename = "SHA512")]
+    Sha512,
+    #[serde(rename = "MD5")]
+    Md5,
+    #[serde(rename = "XXHASH64")]
+    XxHash64,
+    #[serde(rename = "XXHASH3")]
+    XxHash3,
+    #[serde(rename = "XXHASH128")]
+    XxHash128,
 }
 
 /// Of the whole object, or of the checksums of its parts.
@@ -42,12 +55,17 @@ pub struct Checksum {
 }
 
 impl Algorithm {
-    pub const ALL: [Algorithm; 5] = [
+    pub const ALL: [Algorithm; 10] = [
         Algorithm::Crc32,
         Algorithm::Crc32c,
         Algorithm::Crc64Nvme,
         Algorithm::Sha1,
         Algorithm::Sha256,
+        Algorithm::Sha512,
+        Algorithm::Md5,
+        Algorithm::XxHash64,
+        Algorithm::XxHash3,
+        Algorithm::XxHash128,
     ];
 
     pub fn name(self) -> &'static str {
@@ -57,6 +75,11 @@ impl Algorithm {
             Algorithm::Crc64Nvme => "CRC64NVME",
             Algorithm::Sha1 => "SHA1",
             Algorithm::Sha256 => "SHA256",
+            Algorithm::Sha512 => "SHA512",
+            Algorithm::Md5 => "MD5",
+            Algorithm::XxHash64 => "XXHASH64",
+            Algorithm::XxHash3 => "XXHASH3",
+            Algorithm::XxHash128 => "XXHASH128",
         }
     }
 
@@ -76,9 +99,11 @@ impl Algorithm {
     pub fn bytes(self) -> usize {
         match self {
             Algorithm::Crc32 | Algorithm::Crc32c => 4,
-            Algorithm::Crc64Nvme => 8,
+            Algorithm::Crc64Nvme | Algorithm::XxHash64 | Algorithm::XxHash3 => 8,
+            Algorithm::Md5 | Algorithm::XxHash128 => 16,
             Algorithm::Sha1 => 20,
             Algorithm::Sha256 => 32,
+            Algorithm::Sha512 => 64,
         }
     }
 
@@ -87,7 +112,7 @@ impl Algorithm {
             Algorithm::Crc32 => Some(crc::Kind::Crc32),
             Algorithm::Crc32c => Some(crc::Kind::Crc32c),
             Algorithm::Crc64Nvme => Some(crc::Kind::Crc64Nvme),
-            Algorithm::Sha1 | Algorithm::Sha256 => None,
+            _ => None,
         }
     }
 
@@ -129,16 +154,26 @@ impl Type {
 pub enum Summer {
     Crc(Crc),
     Digest(digest::Context),
+    Md5(Md5),
+    XxHash64(XxHash64),
+    XxHash3(XxHash3_64),
+    XxHash128(XxHash3_128),
 }
 
 impl Summer {
     pub fn new(algorithm: Algorithm) -> Summer {
-        match (algorithm.crc(), algorithm) {
-            (Some(kind), _) => Summer::Crc(Crc::new(kind)),
-            (None, Algorithm::Sha1) => {
-                Summer::Digest(digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY))
-            }
-            (None, _) => Summer::Digest(digest::Context::new(&digest::SHA256)),
+        let digest = |by| Summer::Digest(digest::Context::new(by));
+        match algorithm {
+            Algorithm::Crc32 => Summer::Crc(Crc::new(crc::Kind::Crc32)),
+            Algorithm::Crc32c => Summer::Crc(Crc::new(crc::Kind::Crc32c)),
+            Algorithm::Crc64Nvme => Summer::Crc(Crc::new(crc::Kind::Crc64Nvme)),
+            Algorithm::Sha1 => digest(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+            Algorithm::Sha256 => digest(&digest::SHA256),
+            Algorithm::Sha512 => digest(&digest::SHA512),
+            Algorithm::Md5 => Summer::Md5(Md5::new()),
+            Algorithm::XxHash64 => Summer::XxHash64(XxHash64::with_seed(0)),
+            Algorithm::XxHash3 => Summer::XxHash3(XxHash3_64::new()),
+            Algorithm::XxHash128 => Summer::XxHash128(XxHash3_128::new()),
         }
     }
 
@@ -146,6 +181,10 @@ impl Summer {
         match self {
             Summer::Crc(crc) => crc.update(bytes),
             Summer::Digest(digest) => digest.update(bytes),
+            Summer::Md5(md5) => md5.update(bytes),
+            Summer::XxHash64(hash) => hash.write(bytes),
+            Summer::XxHash3(hash) => hash.write(bytes),
+            Summer::XxHash128(hash) => hash.write(bytes),
         }
     }
 
@@ -153,6 +192,10 @@ impl Summer {
         STANDARD.encode(match self {
             Summer::Crc(crc) => crc.finish(),
             Summer::Digest(digest) => digest.finish().as_ref().to_vec(),
+            Summer::Md5(md5) => md5.finalize().to_vec(),
+            Summer::XxHash64(hash) => hash.finish().to_be_bytes().to_vec(),
+            Summer::XxHash3(hash) => hash.finish().to_be_bytes().to_vec(),
+            Summer::XxHash128(hash) => hash.finish_128().to_be_bytes().to_vec(),
         })
     }
 }

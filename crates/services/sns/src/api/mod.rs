@@ -87,6 +87,7 @@ fn is_let(cx: &Ctx, place: &Place, topic: &Topic, arn: &str, action: &str) -> bo
             document: Some(&document),
             is_decisive: true,
             is_trust: false,
+            grant: None,
         },
         ..Policies::default()
     };

@@ -1,6 +1,6 @@
 //! `AssumeRole`.
 
-use super::{assumed, credentials, without_mfa};
+use super::{assumed, credentials, second_factor};
 use crate::asked::{self, Asked, chained};
 use crate::trust::{self, Trusted};
 use crate::{Sts, error};
@@ -16,7 +16,6 @@ pub async fn assume_role(
     cx: Ctx,
     input: api::AssumeRoleInput,
 ) -> Result<api::AssumeRoleOutput, AwsError> {
-    without_mfa(input.serial_number.as_deref(), input.token_code.as_deref())?;
     if input.provided_contexts.is_some_and(|all| !all.is_empty()) {
         return Err(error::no_provided_contexts());
     }
@@ -30,7 +29,9 @@ pub async fn assume_role(
     };
     let calling = chained(&cx.principal);
     let lasts = asked::role_duration(input.duration_seconds, role.max_session, calling.is_some())?;
-    let (session, packed) = asked.session(&cx, &arn, &role.arn, calling, lasts)?;
+    let (mut session, packed) = asked.session(&cx, &arn, &role.arn, calling, lasts)?;
+    let (serial, code) = (input.serial_number.as_deref(), input.token_code.as_deref());
+    session.second_factor_at = second_factor(&cx, serial, code)?;
     trust::assume(
         &cx,
         &role,

@@ -1,6 +1,6 @@
 //! Sessions of users and of an account's root: `GetSessionToken` and `GetFederationToken`.
 
-use super::{credentials, without_mfa};
+use super::{credentials, second_factor};
 use crate::asked::{Asked, user_duration};
 use crate::{Sts, error};
 use neargate_api_sts as api;
@@ -15,11 +15,15 @@ pub async fn get_session_token(
     cx: Ctx,
     input: api::GetSessionTokenInput,
 ) -> Result<api::GetSessionTokenOutput, AwsError> {
-    without_mfa(input.serial_number.as_deref(), input.token_code.as_deref())?;
     long_term(&cx, "GetSessionToken")?;
+    let (serial, code) = (input.serial_number.as_deref(), input.token_code.as_deref());
+    let second_factor_at = second_factor(&cx, serial, code)?;
     let (caller, now) = (&cx.principal, cx.now());
     let lasts = user_duration(input.duration_seconds, caller.kind);
-    let session = Session::of(&*caller.arn, now, now + lasts);
+    let session = Session {
+        second_factor_at,
+        ..Session::of(&*caller.arn, now, now + lasts)
+    };
     let keys = session::issue(
         &cx.house,
         &cx.scope.account,

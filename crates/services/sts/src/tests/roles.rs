@@ -322,16 +322,6 @@ async fn session_policies_are_policies_that_exist_and_fit() {
 #[tokio::test]
 async fn what_is_not_built_is_named() {
     let (lab, table) = lab(Known::default().role(ACCOUNT, "deploy", &trusting(TO_ANN, "{}")));
-    let mfa = api::AssumeRoleInput {
-        serial_number: Some("arn:aws:iam::000000000000:mfa/ann".into()),
-        token_code: Some("123456".into()),
-        ..asked(ROLE)
-    };
-    let refused = assume(&*table, by_user(&lab, "ann"), mfa)
-        .await
-        .expect_err("no MFA");
-    assert_eq!(code(&refused), (501, "NotImplemented"));
-    assert!(refused.message.contains("MFA"), "{}", refused.message);
     let refused = assume(
         &*table,
         by_user(&lab, "ann"),
@@ -341,6 +331,46 @@ async fn what_is_not_built_is_named() {
         code(&refused.await.expect_err("no role")),
         (400, "ValidationError")
     );
+}
+
+#[tokio::test]
+async fn a_role_may_ask_for_a_second_factor() {
+    let condition = r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"},"NumericLessThan":{"aws:MultiFactorAuthAge":"300"}}"#;
+    let (lab, table) = lab(Known::default().role(ACCOUNT, "deploy", &trusting(TO_ANN, condition)));
+    let ann = || by_user(&lab, "ann");
+    let with = |serial: Option<&str>, code: Option<&str>| api::AssumeRoleInput {
+        serial_number: serial.map(|name| format!("arn:aws:iam::000000000000:mfa/{name}")),
+        token_code: code.map(str::to_owned),
+        ..asked(ROLE)
+    };
+    for (input, expected) in [
+        (with(None, None), "is not authorized to perform: sts:AssumeRole"),
+        (with(Some("ann"), None), "must provide both MFA serial number"),
+        (with(Some("ann"), Some("000000")), "invalid MFA one time pass code"),
+        (with(Some("bob"), Some("123456")), "unable to validate MFA code"),
+    ] {
+        let refused = assume(&*table, ann(), input).await.expect_err(expected);
+        assert_eq!(code(&refused), (403, "AccessDenied"));
+        assert!(refused.message.contains(expected), "{}", refused.message);
+    }
+    let keys = assume(&*table, ann(), with(Some("ann"), Some("123456"))).await;
+    let keys = keys.expect("a session").credentials.expect("keys");
+    let session = by_keys(&lab, &keys).principal.session.expect("a session");
+    assert_eq!(session.second_factor_at, Some(lab.house.now()));
+    // A session by which a user showed it before is as good.
+    let input = api::GetSessionTokenInput {
+        serial_number: Some("arn:aws:iam::000000000000:mfa/ann".into()),
+        token_code: Some("123456".into()),
+        ..Default::default()
+    };
+    let keys = call(&*table, ann(), ops::GetSessionToken, input).await;
+    let keys = keys.expect("a session").credentials.expect("keys");
+    let cx = by_keys(&lab, &keys);
+    assert!(!cx.principal.is_users_session());
+    assert!(assume(&*table, cx, asked(ROLE)).await.is_ok());
+    let keys = call(&*table, ann(), ops::GetSessionToken, Default::default()).await;
+    let keys = keys.expect("a session").credentials.expect("keys");
+    assert!(by_keys(&lab, &keys).principal.is_users_session());
 }
 
 #[tokio::test]
