@@ -17,7 +17,7 @@ use neargate_base::Timestamp;
 use neargate_domain::flow::{Flow, FlowEnds, FlowReport};
 use neargate_service::eni::Interface;
 use neargate_service::vpc::{Subnet, Vpc};
-use neargate_service::{AwsError, House, Resource, Scope, Stored, db};
+use neargate_service::{AwsError, Committed, House, Resource, Scope, Stored, db};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
