@@ -167,7 +167,7 @@ pub fn get_mfa_device(
     let device = view.device_of(&user, &input.serial_number)?;
     Ok(api::GetMFADeviceOutput {
         user_name: Some(user.name.clone()),
-        serial_number: serial(view, &device),
+        serial_number: Some(serial(view, &device)),
         enable_date: device.enabled_at,
         ..Default::default()
     })
