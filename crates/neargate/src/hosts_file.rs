@@ -4,10 +4,14 @@
 //! Invariant: nothing but our block is ever changed. The block of another installation is left alone.
 
 use neargate_domain::load_balancer::LoadBalancer;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
+
+/// Further names of load balancers, by their own in lower case.
+pub type Aliases = BTreeMap<String, Vec<String>>;
 
 /// The file, and whose block in it is ours.
 #[derive(Debug, Clone)]
@@ -23,8 +27,8 @@ impl HostsFile {
     }
 
     /// These load balancers, and no others, have names from now on.
-    pub fn name<'a>(&self, all: impl Iterator<Item = &'a LoadBalancer>) {
-        let lines = all.map(line).collect::<String>();
+    pub fn name<'a>(&self, all: impl Iterator<Item = &'a LoadBalancer>, aliases: &Aliases) {
+        let lines = all.map(|lb| line(lb, aliases)).collect::<String>();
         if let Err(error) = self.rewrite(&lines) {
             let path = self.path.display();
             tracing::warn!(%error, %path, "load balancers have no names on this host");
@@ -33,7 +37,7 @@ impl HostsFile {
 
     /// The block goes.
     pub fn clear(&self) {
-        self.name(std::iter::empty());
+        self.name(std::iter::empty(), &Aliases::new());
     }
 
     /// In place and under a lock: the file may be a mount, and other installations write it, too.
@@ -65,14 +69,17 @@ fn create(path: &PathBuf) -> io::Result<File> {
     options.open(path)
 }
 
-/// A node's address and the load balancer's name, for each node.
-fn line(lb: &LoadBalancer) -> String {
+/// A node's address and the load balancer's names, for each node.
+fn line(lb: &LoadBalancer, aliases: &Aliases) -> String {
+    let name = lb.dns_name.to_ascii_lowercase();
+    let others = aliases.get(&name).into_iter().flatten();
+    let others: String = others.map(|other| format!(" {other}")).collect();
     let addresses = lb.nodes.iter().filter_map(|node| match lb.internet_facing {
         true => node.public_ipv4,
         false => Some(node.private_ipv4),
     });
     addresses.fold(String::new(), |mut lines, address| {
-        let _ = writeln!(lines, "{address} {}", lb.dns_name);
+        let _ = writeln!(lines, "{address} {}{others}", lb.dns_name);
         lines
     })
 }

@@ -76,7 +76,8 @@ pub struct GrantRequest<'a> {
     pub call: Option<(&'static Operation, &'a Value)>,
 }
 
-type Grants = for<'a> fn(&'a Ctx, GrantRequest<'a>) -> BoxFuture<'a, Result<Option<Reach>, AwsError>>;
+type Grants =
+    for<'a> fn(&'a Ctx, GrantRequest<'a>) -> BoxFuture<'a, Result<Option<Reach>, AwsError>>;
 
 /// A service as the gateway and the internal caller see it.
 pub trait Service: fmt::Debug + Send + Sync {

@@ -7,6 +7,7 @@
 mod interfaces;
 mod logs;
 mod metrics;
+mod names;
 mod states;
 
 use crate::hosts_file::HostsFile;
@@ -142,7 +143,8 @@ impl Carried {
         }
         self.interfaces.disconnect_others(self.all.values()).await;
         if let Some(hosts) = &self.hosts {
-            hosts.name(self.all.values());
+            let house = &self.control_plane.house;
+            hosts.name(self.all.values(), &names::of_services(house).await);
         }
     }
 }

@@ -521,19 +521,60 @@ fn grants() {
     let context = Context::new();
     let allowing: Vec<_> = identity("+").into_iter().collect();
     let denying: Vec<_> = identity("-").into_iter().collect();
-    let silent = Document::parse(
-        r#"{"Statement":{"Effect":"Allow","Action":"sqs:*","Resource":"*"}}"#,
-    );
+    let silent =
+        Document::parse(r#"{"Statement":{"Effect":"Allow","Action":"sqs:*","Resource":"*"}}"#);
     let silent = silent.expect("a policy");
     for (kind, own, boundary, account, reach, allowed) in [
-        (RequesterKind::User, &[][..], None, HOME, Reach::Direct, true),
+        (
+            RequesterKind::User,
+            &[][..],
+            None,
+            HOME,
+            Reach::Direct,
+            true,
+        ),
         (RequesterKind::User, &[], None, AWAY, Reach::Direct, true),
         (RequesterKind::User, &[], None, AWAY, Reach::Account, false),
-        (RequesterKind::User, &allowing[..], None, AWAY, Reach::Account, true),
-        (RequesterKind::User, &denying[..], None, HOME, Reach::Direct, false),
-        (RequesterKind::User, &allowing[..], None, HOME, Reach::No, false),
-        (RequesterKind::AssumedRole, &[], None, AWAY, Reach::Role, true),
-        (RequesterKind::AssumedRole, &[], Some(&silent), AWAY, Reach::Role, false),
+        (
+            RequesterKind::User,
+            &allowing[..],
+            None,
+            AWAY,
+            Reach::Account,
+            true,
+        ),
+        (
+            RequesterKind::User,
+            &denying[..],
+            None,
+            HOME,
+            Reach::Direct,
+            false,
+        ),
+        (
+            RequesterKind::User,
+            &allowing[..],
+            None,
+            HOME,
+            Reach::No,
+            false,
+        ),
+        (
+            RequesterKind::AssumedRole,
+            &[],
+            None,
+            AWAY,
+            Reach::Role,
+            true,
+        ),
+        (
+            RequesterKind::AssumedRole,
+            &[],
+            Some(&silent),
+            AWAY,
+            Reach::Role,
+            false,
+        ),
         (RequesterKind::Service, &[], None, HOME, Reach::Direct, true),
         (RequesterKind::Anonymous, &[], None, HOME, Reach::No, false),
     ] {

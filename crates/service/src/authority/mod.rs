@@ -203,8 +203,7 @@ impl<'a> Authority<'a> {
         if let Some((shape, reference)) = shape.zip(reference) {
             let cx = self.cx;
             let call = (shape, input);
-            let tagged =
-                tagging::tagged(prefix, operation.name, reference, &cx.scope, &said, call);
+            let tagged = tagging::tagged(prefix, operation.name, reference, &cx.scope, &said, call);
             if !tagged.is_empty() && self.must_be_let_tag(prefix).await {
                 for tagged in tagged {
                     self.tag(prefix, operation.name, tagged).await?;

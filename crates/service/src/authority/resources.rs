@@ -63,13 +63,7 @@ pub(super) fn named(
 }
 
 /// What a call makes, of this type. What only its service knows of it is open.
-pub(super) fn made(
-    prefix: &str,
-    operation: &str,
-    on: &On,
-    scope: &Scope,
-    said: &Said,
-) -> Named {
+pub(super) fn made(prefix: &str, operation: &str, on: &On, scope: &Scope, said: &Said) -> Named {
     let always = On {
         is_required: true,
         ..*on

@@ -74,9 +74,13 @@ pub(super) fn tagged(
             Some(kind) => Some(kind.as_str()),
             None => ours().tagged(prefix, operation),
         };
-        let on = types.iter().find(|on| is_made(prefix, operation, on, kind, said));
+        let on = types
+            .iter()
+            .find(|on| is_made(prefix, operation, on, kind, said));
         let named = match on {
-            Some(on) => of_parent(on, said).unwrap_or_else(|| made(prefix, operation, on, scope, said)),
+            Some(on) => {
+                of_parent(on, said).unwrap_or_else(|| made(prefix, operation, on, scope, said))
+            }
             None => Named::nothing(),
         };
         all.push(Tagged {

@@ -209,7 +209,9 @@ impl Principal {
         context.set("aws:TokenIssueTime", session.issued_at.rfc3339());
         let factor = session.second_factor_at;
         context.set("aws:MultiFactorAuthPresent", factor.is_some().to_string());
-        let now = context.one("aws:epochtime").and_then(|t| t.parse::<i64>().ok());
+        let now = context
+            .one("aws:epochtime")
+            .and_then(|t| t.parse::<i64>().ok());
         if let Some((at, now)) = factor.zip(now) {
             let age = now - at.as_millis() / 1_000;
             context.set("aws:MultiFactorAuthAge", age.max(0).to_string());

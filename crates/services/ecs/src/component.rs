@@ -6,7 +6,7 @@ use crate::model::KnownNode;
 use crate::registries::Registrar;
 use crate::{
     Deletion, Deregistration, Ecs, Expire, ForgetTokens, Scaling, Scheduler, TaskSets, Waiting,
-    elsewhere, events, fleet, halt, lost, metrics, table,
+    elsewhere, events, express, fleet, halt, lost, metrics, table,
 };
 use async_trait::async_trait;
 use neargate_service::{AfterReset, AwsError, Background, Component, House, Service};
@@ -52,6 +52,12 @@ impl Component for Ecs {
         });
         background.control(Waiting {
             ecs: ecs.clone(),
+            house: house.clone(),
+        });
+        background.control(express::Services {
+            house: house.clone(),
+        });
+        background.control(express::Balancers {
             house: house.clone(),
         });
         background.control(Scaling::new(ecs.clone(), house.clone()));

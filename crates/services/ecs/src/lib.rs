@@ -6,7 +6,7 @@
 //! What is stored ([`model`]) and the pure planners ([`plan`]) are the crate below,
 //! `neargate-ecs-plan`. Modules use those before them only: `nodes` and [`fleet`], what is known in memory; `clusters`, `settings` and `describe`, which
 //! all above share; [`launch`]; [`alarms`], `balancing`, `registries`, [`service`], [`task_sets`], [`instances`], [`slices`],
-//! [`waiting`], [`scaling`] and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
+//! [`waiting`], [`scaling`], `express` and [`events`]; and the handlers of `api`. [`Ecs`] holds what they share.
 
 mod admit;
 pub mod alarms;
@@ -19,6 +19,7 @@ mod controller;
 mod deletion;
 mod describe;
 pub mod events;
+mod express;
 pub mod fleet;
 mod halt;
 pub mod instances;

@@ -3,7 +3,8 @@
 
 use super::Ecs;
 use super::api::{
-    account_settings, agents, attributes, capacity_providers, instances, protection, start_task,
+    account_settings, agents, attributes, capacity_providers, express, instances, protection,
+    start_task,
 };
 use neargate_api_ecs::ops;
 use neargate_service::OperationTable;
@@ -15,7 +16,7 @@ const PROVIDERS: &str = "there are no managed instances: such a provider is kept
                          metric yet, and the group shows no scaling policy of ECS's";
 
 pub(super) fn add(table: OperationTable<Ecs>) -> OperationTable<Ecs> {
-    let table = providers(settings(instances(table)));
+    let table = express_services(providers(settings(instances(table))));
     table
         .partly(
             ops::SubmitTaskStateChange,
@@ -42,6 +43,29 @@ pub(super) fn add(table: OperationTable<Ecs>) -> OperationTable<Ecs> {
             protection::update_task_protection,
         )
         .on(ops::GetTaskProtection, protection::get_task_protection)
+}
+
+fn express_services(table: OperationTable<Ecs>) -> OperationTable<Ecs> {
+    const MADE: &str = "one certificate serves all Express services of a load balancer; a service's own is not made";
+    table
+        .partly(
+            ops::CreateExpressGatewayService,
+            express::create_express_gateway_service,
+            MADE,
+        )
+        .on(
+            ops::DescribeExpressGatewayService,
+            express::describe_express_gateway_service,
+        )
+        .partly(
+            ops::UpdateExpressGatewayService,
+            express::update_express_gateway_service,
+            "a health check path is changed once a deployment that is under way has ended",
+        )
+        .on(
+            ops::DeleteExpressGatewayService,
+            express::delete_express_gateway_service,
+        )
 }
 
 fn instances(table: OperationTable<Ecs>) -> OperationTable<Ecs> {

@@ -235,7 +235,10 @@ pub fn malformed_certificate(message: &str) -> AwsError {
 
 /// The key is not that of the certificate.
 pub fn key_pair_mismatch() -> AwsError {
-    AwsError::client("KeyPairMismatch", "Certificate and private key do not match.")
+    AwsError::client(
+        "KeyPairMismatch",
+        "Certificate and private key do not match.",
+    )
 }
 
 pub fn server_certificate_not_found(name: &str) -> AwsError {
@@ -273,7 +276,9 @@ pub fn wrong_password() -> AwsError {
 }
 
 pub fn mfa_device_not_found(serial: &str) -> AwsError {
-    no_such_entity(format!("VirtualMFADevice with serial number {serial} doesn't exist."))
+    no_such_entity(format!(
+        "VirtualMFADevice with serial number {serial} doesn't exist."
+    ))
 }
 
 /// It is enabled for somebody else, or for nobody.

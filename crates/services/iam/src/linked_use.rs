@@ -137,9 +137,13 @@ async fn regions(cx: &Ctx, own: &str) -> Result<Vec<String>, AwsError> {
         Err(e) => return Err(e),
     };
     // EC2 names lists on the wire otherwise than in its model.
-    let list = ["Regions", "regionInfo"].iter().find_map(|k| told[*k].as_array());
+    let list = ["Regions", "regionInfo"]
+        .iter()
+        .find_map(|k| told[*k].as_array());
     let names = list.into_iter().flatten().filter_map(|region| {
-        let name = ["RegionName", "regionName"].iter().find_map(|k| region[*k].as_str());
+        let name = ["RegionName", "regionName"]
+            .iter()
+            .find_map(|k| region[*k].as_str());
         name.map(str::to_owned)
     });
     let mut names: Vec<String> = names.collect();

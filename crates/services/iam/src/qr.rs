@@ -25,7 +25,9 @@ pub fn png(text: &str) -> Option<Vec<u8>> {
         rows.push(0);
         for x in (0..points).step_by(8) {
             let light = |bit: &usize| x + bit < points && !is_dark(x + bit, y);
-            let byte = (0..8).filter(light).fold(0u8, |byte, bit| byte | 0x80 >> bit);
+            let byte = (0..8)
+                .filter(light)
+                .fold(0u8, |byte, bit| byte | 0x80 >> bit);
             rows.push(byte);
         }
     }
@@ -33,7 +35,11 @@ pub fn png(text: &str) -> Option<Vec<u8>> {
     packed.write_all(&rows).ok()?;
     let side = u32::try_from(points).ok()?.to_be_bytes();
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    chunk(&mut png, b"IHDR", &[&side[..], &side[..], &[1, 0, 0, 0, 0]].concat());
+    chunk(
+        &mut png,
+        b"IHDR",
+        &[&side[..], &side[..], &[1, 0, 0, 0, 0]].concat(),
+    );
     chunk(&mut png, b"IDAT", &packed.finish().ok()?);
     chunk(&mut png, b"IEND", &[]);
     Some(png)

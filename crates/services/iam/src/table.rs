@@ -3,8 +3,8 @@
 use crate::api::{
     access_keys, account, authorization, boundaries, context_keys, credential_report, grants,
     groups, instance_profiles, login_profiles, mfa_devices, oidc_providers, policies, roles,
-    server_certificates, service_credentials, service_linked_roles, signing_certificates, simulate, ssh_keys, tags,
-    users,
+    server_certificates, service_credentials, service_linked_roles, signing_certificates, simulate,
+    ssh_keys, tags, users,
 };
 use crate::call::{act, change, read};
 use crate::{Iam, error};
@@ -81,8 +81,14 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             BEDROCK,
         )
         .on(ops::CreateUser, change(users::create_user))
-        .on(ops::DeactivateMFADevice, act(mfa_devices::deactivate_mfa_device))
-        .on(ops::CreateVirtualMFADevice, change(mfa_devices::create_virtual_mfa_device))
+        .on(
+            ops::DeactivateMFADevice,
+            act(mfa_devices::deactivate_mfa_device),
+        )
+        .on(
+            ops::CreateVirtualMFADevice,
+            change(mfa_devices::create_virtual_mfa_device),
+        )
         .on(ops::DeleteAccessKey, act(access_keys::delete_access_key))
         .on(ops::DeleteAccountAlias, act(account::delete_account_alias))
         .on(
@@ -118,7 +124,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::DeleteSSHPublicKey,
             act(ssh_keys::delete_ssh_public_key),
         )
-        .on(ops::DeleteServerCertificate, act(server_certificates::delete_server_certificate))
+        .on(
+            ops::DeleteServerCertificate,
+            act(server_certificates::delete_server_certificate),
+        )
         .partly(
             ops::DeleteServiceLinkedRole,
             service_linked_roles::delete_service_linked_role,
@@ -138,7 +147,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             act(boundaries::delete_user_permissions_boundary),
         )
         .on(ops::DeleteUserPolicy, act(grants::delete_user_policy))
-        .on(ops::DeleteVirtualMFADevice, act(mfa_devices::delete_virtual_mfa_device))
+        .on(
+            ops::DeleteVirtualMFADevice,
+            act(mfa_devices::delete_virtual_mfa_device),
+        )
         .on(ops::DetachGroupPolicy, act(grants::detach_group_policy))
         .on(ops::DetachRolePolicy, act(grants::detach_role_policy))
         .on(ops::DetachUserPolicy, act(grants::detach_user_policy))
@@ -197,7 +209,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .partly(ops::GetRole, read(roles::get_role), ROLE_USE)
         .on(ops::GetRolePolicy, read(grants::get_role_policy))
         .on(ops::GetSSHPublicKey, read(ssh_keys::get_ssh_public_key))
-        .on(ops::GetServerCertificate, read(server_certificates::get_server_certificate))
+        .on(
+            ops::GetServerCertificate,
+            read(server_certificates::get_server_certificate),
+        )
         .on(
             ops::GetServiceLinkedRoleDeletionStatus,
             service_linked_roles::get_service_linked_role_deletion_status,
@@ -259,8 +274,14 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         .on(ops::ListRoles, read(roles::list_roles))
         .on(ops::ListSAMLProviders, read(account::list_saml_providers))
         .on(ops::ListSSHPublicKeys, read(ssh_keys::list_ssh_public_keys))
-        .on(ops::ListServerCertificateTags, read(tags::list_server_certificate_tags))
-        .on(ops::ListServerCertificates, read(server_certificates::list_server_certificates))
+        .on(
+            ops::ListServerCertificateTags,
+            read(tags::list_server_certificate_tags),
+        )
+        .on(
+            ops::ListServerCertificates,
+            read(server_certificates::list_server_certificates),
+        )
         .on(
             ops::ListServiceSpecificCredentials,
             read(service_credentials::list_service_specific_credentials),
@@ -340,7 +361,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
         )
         .on(ops::UntagPolicy, act(tags::untag_policy))
         .on(ops::UntagRole, act(tags::untag_role))
-        .on(ops::UntagServerCertificate, act(tags::untag_server_certificate))
+        .on(
+            ops::UntagServerCertificate,
+            act(tags::untag_server_certificate),
+        )
         .on(ops::UntagUser, act(tags::untag_user))
         .on(ops::UpdateAccessKey, act(access_keys::update_access_key))
         .on(
@@ -370,7 +394,10 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::UpdateSSHPublicKey,
             act(ssh_keys::update_ssh_public_key),
         )
-        .on(ops::UpdateServerCertificate, act(server_certificates::update_server_certificate))
+        .on(
+            ops::UpdateServerCertificate,
+            act(server_certificates::update_server_certificate),
+        )
         .on(
             ops::UpdateServiceSpecificCredential,
             act(service_credentials::update_service_specific_credential),
@@ -384,7 +411,11 @@ pub fn table(iam: Arc<Iam>) -> OperationTable<Iam> {
             ops::UploadSSHPublicKey,
             change(ssh_keys::upload_ssh_public_key),
         )
-        .partly(ops::UploadServerCertificate, change(server_certificates::upload_server_certificate), LISTENERS)
+        .partly(
+            ops::UploadServerCertificate,
+            change(server_certificates::upload_server_certificate),
+            LISTENERS,
+        )
         .partly(
             ops::UploadSigningCertificate,
             change(signing_certificates::upload_signing_certificate),

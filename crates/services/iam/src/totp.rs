@@ -24,7 +24,12 @@ pub fn code(seed: &[u8], step: i64) -> String {
     let digest = tag.as_ref();
     // The last four bits say where the code is taken from (RFC 4226, section 5.3).
     let at = usize::from(digest[digest.len() - 1] & 0xf);
-    let bytes = [digest[at] & 0x7f, digest[at + 1], digest[at + 2], digest[at + 3]];
+    let bytes = [
+        digest[at] & 0x7f,
+        digest[at + 1],
+        digest[at + 2],
+        digest[at + 3],
+    ];
     let number = u32::from_be_bytes(bytes) % 10u32.pow(6);
     format!("{number:0DIGITS$}")
 }
@@ -34,9 +39,7 @@ pub fn ahead(seed: &[u8], (first, second): (&str, &str), now: Timestamp) -> Opti
     let now = step(now);
     // The second of them is shown now, the first half a minute ago; the nearest clock is meant.
     let mut steps = (0..=FAR).flat_map(|far| [far, -far]);
-    steps.find(|ahead| {
-        code(seed, now + ahead) == second && code(seed, now + ahead - 1) == first
-    })
+    steps.find(|ahead| code(seed, now + ahead) == second && code(seed, now + ahead - 1) == first)
 }
 
 /// The half minute of the device whose code this is, if it may be shown now.

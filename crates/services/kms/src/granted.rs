@@ -34,9 +34,9 @@ async fn nearest(cx: &Ctx, wanted: GrantRequest<'_>) -> Result<Option<Reach>, Aw
     let context = wanted.call.map(|call| context(wanted.action, call));
     let context = context.unwrap_or_default();
     let made = match (wanted.action, wanted.call) {
-        ("CreateGrant", Some((_, input))) => {
-            Some(structure::from_value::<api::CreateGrantInput>(input.clone()))
-        }
+        ("CreateGrant", Some((_, input))) => Some(structure::from_value::<api::CreateGrantInput>(
+            input.clone(),
+        )),
         _ => None,
     };
     let asked = Asked {

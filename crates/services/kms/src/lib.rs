@@ -38,8 +38,7 @@ impl Component for Kms {
 }
 
 const KEYS: &str = "multi-Region keys, custom key stores, SM2 and ML-DSA are refused";
-const GRANTS: &str =
-    "a grant holds at once, so that its token has nothing to add; whether its principals exist is not looked for";
+const GRANTS: &str = "a grant holds at once, so that its token has nothing to add; whether its principals exist is not looked for";
 const IMPORTS: &str = "into symmetric keys, one material each, wrapped by RSAES_OAEP";
 const SIGNATURES: &str = "ED25519_PH_SHA_512 is refused, as are the keys that are not made";
 const ENCLAVES: &str = "a Recipient (Nitro Enclaves) is refused";

@@ -765,11 +765,20 @@ async fn grants_fit_what_a_key_can_do() {
         (grant(&symmetric, role, "Sign"), "ValidationException"),
         (grant(&signs, role, "Decrypt"), "ValidationException"),
         (bound(grant(&signs, role, "Sign")), "ValidationException"),
-        (grant(&symmetric, Some("nobody"), "Decrypt"), "InvalidArnException"),
-        (grant(&symmetric, Some("*"), "Decrypt"), "InvalidArnException"),
+        (
+            grant(&symmetric, Some("nobody"), "Decrypt"),
+            "InvalidArnException",
+        ),
+        (
+            grant(&symmetric, Some("*"), "Decrypt"),
+            "InvalidArnException",
+        ),
     ] {
         let refused = place.ask(ops::CreateGrant, input).await.unwrap_err();
         assert_eq!(refused.code, expected, "{}", refused.message);
     }
-    place.ask(ops::CreateGrant, grant(&signs, role, "Sign")).await.unwrap();
+    place
+        .ask(ops::CreateGrant, grant(&signs, role, "Sign"))
+        .await
+        .unwrap();
 }

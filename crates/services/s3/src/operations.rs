@@ -142,10 +142,7 @@ fn objects(table: OperationTable<S3>) -> OperationTable<S3> {
         .on(ops::GetObjectRetention, lock::get_object_retention)
         .on(ops::PutObjectLegalHold, lock::put_object_legal_hold)
         .on(ops::GetObjectLegalHold, lock::get_object_legal_hold)
-        .on(
-            ops::CreateMultipartUpload,
-            uploads::create_multipart_upload,
-        )
+        .on(ops::CreateMultipartUpload, uploads::create_multipart_upload)
         .on(ops::UploadPart, parts::upload_part)
         .on(ops::UploadPartCopy, parts::upload_part_copy)
         .on(ops::ListParts, parts::list_parts)

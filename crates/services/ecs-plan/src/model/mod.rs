@@ -4,6 +4,7 @@
 mod capacity_provider;
 mod connect;
 mod event;
+mod express;
 mod instance;
 mod node;
 mod registered;
@@ -28,6 +29,9 @@ pub use connect::{
     INGRESS_PORT as CONNECT_INGRESS_PORT, Speech, TaskConnect,
 };
 pub use event::{Agent, EventCursor};
+pub use express::{
+    ExpressConfiguration, ExpressLoadBalancer, ExpressMade, ExpressService, MAX_MEMBERS,
+};
 pub use instance::{ContainerInstance, InstanceStatus};
 pub use node::KnownNode;
 pub use registered::Registered;

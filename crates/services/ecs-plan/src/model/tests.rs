@@ -5,7 +5,7 @@ use crate::model::{
     InstanceSlice, KnownNode, Registered, Service, ServiceDeployment, ServiceEvent,
     ServiceRevision, Task, TaskDefinition,
 };
-use crate::model::{Agent, EventCursor, TaskSet};
+use crate::model::{Agent, EventCursor, ExpressLoadBalancer, ExpressService, TaskSet};
 use neargate_service::golden::check;
 
 #[test]
@@ -23,6 +23,8 @@ fn stored_forms() {
     check::<EventCursor>(DIR);
     check::<Agent>(DIR);
     check::<TaskSet>(DIR);
+    check::<ExpressService>(DIR);
+    check::<ExpressLoadBalancer>(DIR);
     check::<Registered>(DIR);
     check::<CapacityProvider>(DIR);
     check::<AccountSetting>(DIR);

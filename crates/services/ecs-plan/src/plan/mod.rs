@@ -6,6 +6,7 @@ pub mod capacity;
 pub mod ebs;
 pub mod environment_files;
 pub mod expiry;
+pub mod express;
 pub mod extension;
 pub mod fargate;
 pub mod instances;

@@ -6,6 +6,7 @@ pub mod attributes;
 pub mod capacity_providers;
 pub mod clusters;
 pub mod execute_command;
+pub mod express;
 pub mod instances;
 pub mod protection;
 pub mod run_task;

@@ -308,7 +308,7 @@ async fn revocations_come_and_go_and_no_id_is_given_twice() {
     refused_as(missing, "RevocationContentNotFound");
     place.object(
         "bad",
-        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n".into(),
+        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
     );
     refused_as(
         place.add_revocations(&store, "bad").await,

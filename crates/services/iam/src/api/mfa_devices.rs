@@ -82,11 +82,7 @@ pub fn create_virtual_mfa_device(
     };
     call.create(&device);
     let text = BASE32.encode(&seed);
-    let link = format!(
-        "otpauth://totp/{}@{}?secret={text}",
-        device.name,
-        call.id()
-    );
+    let link = format!("otpauth://totp/{}@{}?secret={text}", device.name, call.id());
     Ok(api::CreateVirtualMFADeviceOutput {
         virtual_mfa_device: Some(api::VirtualMFADevice {
             serial_number: Some(serial(call, &device)),

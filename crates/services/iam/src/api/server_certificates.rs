@@ -30,12 +30,16 @@ impl View {
 
 /// When the certificate ends, once it is found to be one, and the key its own.
 fn checked(input: &api::UploadServerCertificateInput) -> Result<Timestamp, AwsError> {
-    let unreadable = || error::malformed_certificate(
-        "Unable to parse certificate. Please ensure the certificate is in PEM format.",
-    );
+    let unreadable = || {
+        error::malformed_certificate(
+            "Unable to parse certificate. Please ensure the certificate is in PEM format.",
+        )
+    };
     let ders = |text: &str| {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-        all.ok().filter(|all| !all.is_empty()).ok_or_else(unreadable)
+        all.ok()
+            .filter(|all| !all.is_empty())
+            .ok_or_else(unreadable)
     };
     let own = ders(&input.certificate_body)?;
     let [own] = own.as_slice() else {

@@ -4,7 +4,9 @@
 use crate::call::{Change, View};
 use crate::error;
 use crate::index::Record;
-use crate::model::{InstanceProfile, MfaDevice, OpenIdProvider, Policy, Role, ServerCertificate, User};
+use crate::model::{
+    InstanceProfile, MfaDevice, OpenIdProvider, Policy, Role, ServerCertificate, User,
+};
 use crate::page::{Page, paged};
 use neargate_api_iam as api;
 use neargate_service::tags::{self, InvalidTags, Tags};

@@ -2,8 +2,9 @@
 
 use super::Shelf;
 use crate::model::{
-    self, AccessKey, CredentialReport, Group, InstanceProfile, KeyUse, LoginProfile,
-    MfaDevice, OpenIdProvider, Policy, Role, ServerCertificate, ServiceCredential, SigningCertificate, SshPublicKey, User, id_of,
+    self, AccessKey, CredentialReport, Group, InstanceProfile, KeyUse, LoginProfile, MfaDevice,
+    OpenIdProvider, Policy, Role, ServerCertificate, ServiceCredential, SigningCertificate,
+    SshPublicKey, User, id_of,
 };
 use neargate_service::{AwsError, Resource, db};
 use neargate_store::{Entry, Event, Revision};

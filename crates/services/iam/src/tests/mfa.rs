@@ -15,7 +15,10 @@ async fn device(room: &Room) -> Vec<u8> {
         ..Default::default()
     };
     let made = room.ask(ops::CreateVirtualMFADevice, input).await;
-    let made = made.expect("a device").virtual_mfa_device.expect("a device");
+    let made = made
+        .expect("a device")
+        .virtual_mfa_device
+        .expect("a device");
     assert_eq!(made.serial_number.as_deref(), Some(SERIAL));
     let picture = made.qr_code_png.expect("a picture");
     assert!(picture.starts_with(b"\x89PNG") && picture.ends_with(b"IEND\xaeB`\x82"));
@@ -90,7 +93,9 @@ async fn a_device_is_enabled_by_two_codes_and_shown_until_it_is_not() {
         user_name: user(),
         serial_number: SERIAL.into(),
     };
-    room.ask(ops::DeactivateMFADevice, off.clone()).await.expect("off");
+    room.ask(ops::DeactivateMFADevice, off.clone())
+        .await
+        .expect("off");
     assert_eq!(
         said(room.ask(ops::DeactivateMFADevice, off).await),
         "404 NoSuchEntity MFA Device invalid for user."

@@ -101,8 +101,7 @@ pub fn admit(operation: &'static Operation, input: &mut Value) {
         return;
     };
     let at = |name| shape.member(name).map(|(at, _)| at);
-    let (Some(blob), Some(key), Some(algorithm)) =
-        (at("CiphertextBlob"), at(key), at(algorithm))
+    let (Some(blob), Some(key), Some(algorithm)) = (at("CiphertextBlob"), at(key), at(algorithm))
     else {
         return;
     };

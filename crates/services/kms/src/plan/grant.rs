@@ -101,7 +101,10 @@ fn covers(grant: &Grant, made: &Made) -> bool {
         own.is_some_and(|own| own.len() == wanted.len() && includes(own, wanted))
     };
     let subset = |wanted: &Pairs| {
-        let own = made.context_equals.as_ref().or(made.context_subset.as_ref());
+        let own = made
+            .context_equals
+            .as_ref()
+            .or(made.context_subset.as_ref());
         own.is_some_and(|own| includes(own, wanted))
     };
     operations

@@ -394,7 +394,9 @@ macro_rules! show_checksum {
                 $crate::content::checksum::Algorithm::Md5 => $output.checksum_md5 = value,
                 $crate::content::checksum::Algorithm::XxHash64 => $output.checksum_xxhash64 = value,
                 $crate::content::checksum::Algorithm::XxHash3 => $output.checksum_xxhash3 = value,
-                $crate::content::checksum::Algorithm::XxHash128 => $output.checksum_xxhash128 = value,
+                $crate::content::checksum::Algorithm::XxHash128 => {
+                    $output.checksum_xxhash128 = value
+                }
             }
         }
     };

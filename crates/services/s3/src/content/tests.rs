@@ -78,10 +78,14 @@ fn checksums_are_those_of_their_algorithms() {
     for (algorithm, bytes, expected) in [
         (Algorithm::Crc32, "abc", "352441c2"),
         (Algorithm::Md5, "abc", "900150983cd24fb0d6963f7d28e17f72"),
-        (Algorithm::Sha512, "", concat!(
-            "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce",
-            "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
-        )),
+        (
+            Algorithm::Sha512,
+            "",
+            concat!(
+                "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce",
+                "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+            ),
+        ),
         (Algorithm::XxHash64, "", "ef46db3751d8e999"),
         (Algorithm::XxHash64, "abc", "44bc2cf5ad770999"),
         (Algorithm::XxHash3, "", "2d06800538d394c2"),

@@ -187,7 +187,8 @@ impl Deliveries {
             };
             let seen_key = seen_key(view, &asked);
             let before = told.get(&seen_key).cloned();
-            let before = before.or_else(|| self.journal.state().seen(&seen_key, message.at).cloned());
+            let before =
+                before.or_else(|| self.journal.state().seen(&seen_key, message.at).cloned());
             if let Some(seen) = before {
                 answers.push(Published {
                     message_id: seen.message_id,
@@ -213,7 +214,10 @@ impl Deliveries {
                 ..asked
             });
             told.insert(seen_key.clone(), seen.clone());
-            frames.push(Frame::Seen { key: seen_key, seen });
+            frames.push(Frame::Seen {
+                key: seen_key,
+                seen,
+            });
             self.route(house, view, message, key, &mut frames, &mut items)?;
         }
         self.keep(frames, items, Some(last)).await?;

@@ -344,10 +344,22 @@ async fn a_role_may_ask_for_a_second_factor() {
         ..asked(ROLE)
     };
     for (input, expected) in [
-        (with(None, None), "is not authorized to perform: sts:AssumeRole"),
-        (with(Some("ann"), None), "must provide both MFA serial number"),
-        (with(Some("ann"), Some("000000")), "invalid MFA one time pass code"),
-        (with(Some("bob"), Some("123456")), "unable to validate MFA code"),
+        (
+            with(None, None),
+            "is not authorized to perform: sts:AssumeRole",
+        ),
+        (
+            with(Some("ann"), None),
+            "must provide both MFA serial number",
+        ),
+        (
+            with(Some("ann"), Some("000000")),
+            "invalid MFA one time pass code",
+        ),
+        (
+            with(Some("bob"), Some("123456")),
+            "unable to validate MFA code",
+        ),
     ] {
         let refused = assume(&*table, ann(), input).await.expect_err(expected);
         assert_eq!(code(&refused), (403, "AccessDenied"));

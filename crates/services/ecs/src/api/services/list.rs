@@ -70,7 +70,7 @@ pub async fn list_services(
             && input
                 .resource_management_type
                 .as_ref()
-                .is_none_or(|wanted| wanted == "CUSTOMER")
+                .is_none_or(|wanted| wanted == show::manager(&cx.scope, s))
     });
     if let Some(wanted) = &input.launch_type {
         let mut kept = Vec::new();

@@ -4,6 +4,7 @@ use super::rules;
 use crate::Ecs;
 use crate::api::task_sets;
 use crate::describe::api_tags;
+use crate::express;
 use crate::fleet::{Counts, Row, ServiceId};
 use crate::launch::requirements;
 use crate::model::{
@@ -14,7 +15,7 @@ use crate::plan::service::{adopted, tally};
 use crate::service::seats_of;
 use neargate_api_ecs as api;
 use neargate_domain::LaunchType;
-use neargate_service::{AwsError, Ctx, Stored};
+use neargate_service::{AwsError, Ctx, Scope, Stored};
 use std::sync::Arc;
 
 /// A deployment with its revision and its tasks.
@@ -250,7 +251,15 @@ fn described(
             }
             .into(),
         ),
-        resource_management_type: Some("CUSTOMER".into()),
+        resource_management_type: Some(manager(&cx.scope, service).into()),
+    }
+}
+
+/// Who looks after what a service stands on.
+pub(super) fn manager(scope: &Scope, service: &Service) -> &'static str {
+    match express::is_ours(scope, service) {
+        true => "ECS",
+        false => "CUSTOMER",
     }
 }
 

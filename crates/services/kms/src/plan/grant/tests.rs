@@ -37,7 +37,8 @@ fn grant(grantee: &str, operations: &[&str]) -> Grant {
 
 fn pairs(all: &[(&str, &str)]) -> Pairs {
     let all = all.iter();
-    all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
 }
 
 fn asks(grant: &Grant, operation: &str, context: &Pairs) -> Reach {
