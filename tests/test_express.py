@@ -140,7 +140,7 @@ def test_an_image_that_is_never_well_says_so_and_what_is_wrong_is_refused(gate, 
     made = create(gate, "nothing-of-this-name", name="ill")
     said = wait_until(lambda: describe(gate, made["serviceArn"])["status"].get("statusReason"), 120, "it says why")
     assert said
-    assert refused(create, gate, "one", name="ill")[0] == "InvalidParameterException"
+    assert refused(lambda: create(gate, "one", name="ill"))[0] == "InvalidParameterException"
     ecs.delete_express_gateway_service(serviceArn=made["serviceArn"])
     wait_until(lambda: describe(gate, made["serviceArn"])["status"]["statusCode"] == "INACTIVE", 120, "it is gone")
     wait_until(lambda: not any(left(gate).values()), 60, "nothing is left")
@@ -157,5 +157,5 @@ def test_an_image_that_is_never_well_says_so_and_what_is_wrong_is_refused(gate, 
         {"container": {"containerPort": 70000}},
     ]
     for more in wrong:
-        code, _ = refused(create, gate, "one", **more)
+        code, _ = refused(lambda: create(gate, "one", **more))
         assert code in ("InvalidParameterException", "ClientException"), more

@@ -41,7 +41,7 @@ def fault(address, kind, act, body=None):
 
 def reaches(address, other):
     """Does the other task's server answer, be it that there is no such page?"""
-    said = run(address, f"wget -T 2 -q -O- http://{other}/ 2>&1")
+    said = run(address, f"timeout 3 wget -q -O- http://{other}/ 2>&1")
     return "404" in said
 
 

@@ -5,6 +5,7 @@ import gzip
 import pytest
 from botocore.exceptions import ClientError
 
+import images
 import tasks
 from neargate import ACCOUNT, wait_until
 from tasks import container
@@ -23,7 +24,8 @@ def records(gate, group, stream):
     return [line.split(" ") for line in tasks.messages(gate, group, stream)]
 
 
-def test_what_passes_and_what_is_refused_is_logged(gate):
+def test_what_passes_and_what_is_refused_is_logged(gate, layout):
+    images.push(gate, layout, "busybox")
     ec2, s3 = gate.client("ec2"), gate.client("s3")
     gate.client("logs").create_log_group(logGroupName="/flows")
     s3.create_bucket(Bucket="flow-records")
@@ -47,15 +49,16 @@ def test_what_passes_and_what_is_refused_is_logged(gate):
     its = interface(gate, server, address)
     # Another task of the group reaches it; one of a group of its own does not.
     other = ec2.create_security_group(GroupName="stranger", Description="of nobody", VpcId=vpc)["GroupId"]
-    asking = f"wget -q -O /dev/null -T 3 http://{address}:8080/ || echo refused"
+    asking = f"timeout 3 wget -q -O /dev/null http://{address}:8080/ || echo refused"
     tasks.register(gate, container(command=["sh", "-c", asking]), family="flows-client")
-    friend = tasks.run(gate, "flows-client")
+    staying = container(command=["sh", "-c", f"{asking}; exec sleep 3600"], stopTimeout=2)
+    tasks.register(gate, staying, family="flows-friend")
+    tasks.run(gate, "flows-friend")
     subnets = tasks.network(gate)["awsvpcConfiguration"]["subnets"]
     stranger = gate.client("ecs").run_task(
         taskDefinition="flows-client", launchType="FARGATE",
         networkConfiguration={"awsvpcConfiguration": {"subnets": subnets, "securityGroups": [other]}},
     )["tasks"][0]["taskArn"]
-    tasks.ended(gate, friend)
     tasks.ended(gate, stranger)
 
     stream = f"{its['NetworkInterfaceId']}-all"
@@ -71,12 +74,15 @@ def test_what_passes_and_what_is_refused_is_logged(gate):
         assert line[:3] == ["2", ACCOUNT, its["NetworkInterfaceId"]] and line[4] == address and line[7] == "6"
         assert int(line[8]) > 0 and int(line[9]) >= 40 and int(line[10]) <= int(line[11])
     assert {r[6] for r in refused} == {"8080"}
-    # The client's interface has its own record, though its task is gone.
+    # The client's interface has its own record.
     client = taken[0][3]
-    streams = gate.client("logs").describe_log_streams(logGroupName="/flows")["logStreams"]
-    others = [r for s in streams for r in records(gate, "/flows", s["logStreamName"])]
-    sent = [r for r in others if r[3] == client and r[4] == address and r[2] != its["NetworkInterfaceId"]]
-    assert sent and {r[12] for r in sent} == {"ACCEPT"}
+
+    def sent():
+        streams = gate.client("logs").describe_log_streams(logGroupName="/flows")["logStreams"]
+        others = [r for s in streams for r in records(gate, "/flows", s["logStreamName"])]
+        return [r for r in others if r[3] == client and r[4] == address and r[2] != its["NetworkInterfaceId"]]
+
+    assert {r[12] for r in wait_until(sent, 150, "the client's interface is told of")} == {"ACCEPT"}
 
     def kept():
         return s3.list_objects_v2(Bucket="flow-records").get("Contents")

@@ -166,9 +166,11 @@ class Issuer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
+                keys = json.dumps({"keys": [issuer.public()]}).encode()
                 self.send_response(200)
+                self.send_header("Content-Length", str(len(keys)))
                 self.end_headers()
-                self.wfile.write(json.dumps({"keys": [issuer.public()]}).encode())
+                self.wfile.write(keys)
 
             def log_message(self, *_):
                 pass

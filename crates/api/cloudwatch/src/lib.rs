@@ -80,15 +80,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteMetricStream",
-        input: Some(Here(&shapes::DeleteMetricStreamInput)),
-        output: Some(Here(&shapes::DeleteMetricStreamOutput)),
-        result_wrapper: Some("DeleteMetricStreamResult"),
-        errors: &[
-            &shapes::ERROR_InternalServiceFault,
-            &shapes::ERROR_InvalidParameterValueException,
-            &shapes::ERROR_MissingRequiredParameterException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -97,14 +88,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeAlarmContributors",
-        input: Some(Here(&shapes::DescribeAlarmContributorsInput)),
-        output: Some(Here(&shapes::DescribeAlarmContributorsOutput)),
-        result_wrapper: Some("DescribeAlarmContributorsResult"),
-        errors: &[
-            &shapes::ERROR_InvalidNextToken,
-            &shapes::ERROR_ResourceNotFoundException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -224,17 +207,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetMetricStream",
-        input: Some(Here(&shapes::GetMetricStreamInput)),
-        output: Some(Here(&shapes::GetMetricStreamOutput)),
-        result_wrapper: Some("GetMetricStreamResult"),
-        errors: &[
-            &shapes::ERROR_ResourceNotFoundException,
-            &shapes::ERROR_InternalServiceFault,
-            &shapes::ERROR_InvalidParameterValueException,
-            &shapes::ERROR_MissingRequiredParameterException,
-            &shapes::ERROR_InvalidParameterCombinationException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -287,16 +259,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListMetricStreams",
-        input: Some(Here(&shapes::ListMetricStreamsInput)),
-        output: Some(Here(&shapes::ListMetricStreamsOutput)),
-        result_wrapper: Some("ListMetricStreamsResult"),
-        errors: &[
-            &shapes::ERROR_InvalidNextToken,
-            &shapes::ERROR_InternalServiceFault,
-            &shapes::ERROR_InvalidParameterValueException,
-            &shapes::ERROR_MissingRequiredParameterException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -392,17 +354,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "PutMetricStream",
-        input: Some(Here(&shapes::PutMetricStreamInput)),
-        output: Some(Here(&shapes::PutMetricStreamOutput)),
-        result_wrapper: Some("PutMetricStreamResult"),
-        errors: &[
-            &shapes::ERROR_ConcurrentModificationException,
-            &shapes::ERROR_InternalServiceFault,
-            &shapes::ERROR_InvalidParameterValueException,
-            &shapes::ERROR_MissingRequiredParameterException,
-            &shapes::ERROR_InvalidParameterCombinationException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -417,15 +368,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StartMetricStreams",
-        input: Some(Here(&shapes::StartMetricStreamsInput)),
-        output: Some(Here(&shapes::StartMetricStreamsOutput)),
-        result_wrapper: Some("StartMetricStreamsResult"),
-        errors: &[
-            &shapes::ERROR_InternalServiceFault,
-            &shapes::ERROR_InvalidParameterValueException,
-            &shapes::ERROR_MissingRequiredParameterException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -434,15 +376,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "StopMetricStreams",
-        input: Some(Here(&shapes::StopMetricStreamsInput)),
-        output: Some(Here(&shapes::StopMetricStreamsOutput)),
-        result_wrapper: Some("StopMetricStreamsResult"),
-        errors: &[
-            &shapes::ERROR_InternalServiceFault,
-            &shapes::ERROR_InvalidParameterValueException,
-            &shapes::ERROR_MissingRequiredParameterException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {

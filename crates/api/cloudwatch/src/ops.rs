@@ -10,8 +10,6 @@ operation_structs! {
     DeleteAlarmMuteRule(types::DeleteAlarmMuteRuleInput) -> Unit;
     DeleteAlarms(types::DeleteAlarmsInput) -> Unit;
     DeleteDashboards(types::DeleteDashboardsInput) -> types::DeleteDashboardsOutput;
-    DeleteMetricStream(types::DeleteMetricStreamInput) -> types::DeleteMetricStreamOutput;
-    DescribeAlarmContributors(types::DescribeAlarmContributorsInput) -> types::DescribeAlarmContributorsOutput;
     DescribeAlarmHistory(types::DescribeAlarmHistoryInput) -> types::DescribeAlarmHistoryOutput;
     DescribeAlarms(types::DescribeAlarmsInput) -> types::DescribeAlarmsOutput;
     DescribeAlarmsForMetric(types::DescribeAlarmsForMetricInput) -> types::DescribeAlarmsForMetricOutput;
@@ -21,11 +19,9 @@ operation_structs! {
     GetDashboard(types::GetDashboardInput) -> types::GetDashboardOutput;
     GetMetricData(types::GetMetricDataInput) -> types::GetMetricDataOutput;
     GetMetricStatistics(types::GetMetricStatisticsInput) -> types::GetMetricStatisticsOutput;
-    GetMetricStream(types::GetMetricStreamInput) -> types::GetMetricStreamOutput;
     GetMetricWidgetImage(types::GetMetricWidgetImageInput) -> types::GetMetricWidgetImageOutput;
     ListAlarmMuteRules(types::ListAlarmMuteRulesInput) -> types::ListAlarmMuteRulesOutput;
     ListDashboards(types::ListDashboardsInput) -> types::ListDashboardsOutput;
-    ListMetricStreams(types::ListMetricStreamsInput) -> types::ListMetricStreamsOutput;
     ListMetrics(types::ListMetricsInput) -> types::ListMetricsOutput;
     ListTagsForResource(types::ListTagsForResourceInput) -> types::ListTagsForResourceOutput;
     PutAlarmMuteRule(types::PutAlarmMuteRuleInput) -> Unit;
@@ -33,10 +29,7 @@ operation_structs! {
     PutDashboard(types::PutDashboardInput) -> types::PutDashboardOutput;
     PutMetricAlarm(types::PutMetricAlarmInput) -> Unit;
     PutMetricData(types::PutMetricDataInput) -> Unit;
-    PutMetricStream(types::PutMetricStreamInput) -> types::PutMetricStreamOutput;
     SetAlarmState(types::SetAlarmStateInput) -> Unit;
-    StartMetricStreams(types::StartMetricStreamsInput) -> types::StartMetricStreamsOutput;
-    StopMetricStreams(types::StopMetricStreamsInput) -> types::StopMetricStreamsOutput;
     TagResource(types::TagResourceInput) -> types::TagResourceOutput;
     UntagResource(types::UntagResourceInput) -> types::UntagResourceOutput;
 }
@@ -45,7 +38,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::DeleteAlarmMuteRule, $crate::ops::DeleteAlarms, $crate::ops::DeleteDashboards, $crate::ops::DeleteMetricStream, $crate::ops::DescribeAlarmContributors, $crate::ops::DescribeAlarmHistory, $crate::ops::DescribeAlarms, $crate::ops::DescribeAlarmsForMetric, $crate::ops::DisableAlarmActions, $crate::ops::EnableAlarmActions, $crate::ops::GetAlarmMuteRule, $crate::ops::GetDashboard, $crate::ops::GetMetricData, $crate::ops::GetMetricStatistics, $crate::ops::GetMetricStream, $crate::ops::GetMetricWidgetImage, $crate::ops::ListAlarmMuteRules, $crate::ops::ListDashboards, $crate::ops::ListMetricStreams, $crate::ops::ListMetrics, $crate::ops::ListTagsForResource, $crate::ops::PutAlarmMuteRule, $crate::ops::PutCompositeAlarm, $crate::ops::PutDashboard, $crate::ops::PutMetricAlarm, $crate::ops::PutMetricData, $crate::ops::PutMetricStream, $crate::ops::SetAlarmState, $crate::ops::StartMetricStreams, $crate::ops::StopMetricStreams, $crate::ops::TagResource, $crate::ops::UntagResource }
+$with! { $crate::ops::DeleteAlarmMuteRule, $crate::ops::DeleteAlarms, $crate::ops::DeleteDashboards, $crate::ops::DescribeAlarmHistory, $crate::ops::DescribeAlarms, $crate::ops::DescribeAlarmsForMetric, $crate::ops::DisableAlarmActions, $crate::ops::EnableAlarmActions, $crate::ops::GetAlarmMuteRule, $crate::ops::GetDashboard, $crate::ops::GetMetricData, $crate::ops::GetMetricStatistics, $crate::ops::GetMetricWidgetImage, $crate::ops::ListAlarmMuteRules, $crate::ops::ListDashboards, $crate::ops::ListMetrics, $crate::ops::ListTagsForResource, $crate::ops::PutAlarmMuteRule, $crate::ops::PutCompositeAlarm, $crate::ops::PutDashboard, $crate::ops::PutMetricAlarm, $crate::ops::PutMetricData, $crate::ops::SetAlarmState, $crate::ops::TagResource, $crate::ops::UntagResource }
 };
 }
 

@@ -17,13 +17,6 @@ pub static ActionsSuppressedBy: Shape = Shape { name: "ActionsSuppressedBy", val
 pub static ActionsSuppressedReason: Shape = Shape { name: "ActionsSuppressedReason", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
 pub static AggregationExpression: Shape = Shape { name: "AggregationExpression", min: Some(1.0), max: Some(2048.0), ..DEFAULT };
 pub static AlarmArn: Shape = Shape { name: "AlarmArn", min: Some(1.0), max: Some(1600.0), ..DEFAULT };
-pub static AlarmContributor: Shape = Shape { name: "AlarmContributor", kind: Kind::Structure(&[
-    Member { required: true, ..member("ContributorId", Here(&ContributorId)) },
-    Member { required: true, ..member("ContributorAttributes", Here(&ContributorAttributes)) },
-    Member { required: true, ..member("StateReason", Here(&StateReason)) },
-    member("StateTransitionedTimestamp", Here(&Timestamp)),
-]), ..DEFAULT };
-pub static AlarmContributors: Shape = Shape { name: "AlarmContributors", kind: Kind::List(Element::of(Here(&AlarmContributor))), ..DEFAULT };
 pub static AlarmDescription: Shape = Shape { name: "AlarmDescription", min: Some(0.0), max: Some(1024.0), ..DEFAULT };
 pub static AlarmHistoryItem: Shape = Shape { name: "AlarmHistoryItem", kind: Kind::Structure(&[
     member("AlarmName", Here(&AlarmName)),
@@ -153,19 +146,6 @@ pub static DeleteDashboardsInput: Shape = Shape { name: "DeleteDashboardsInput",
     Member { required: true, ..member("DashboardNames", Here(&DashboardNames)) },
 ]), ..DEFAULT };
 pub static DeleteDashboardsOutput: Shape = Shape { name: "DeleteDashboardsOutput", kind: Kind::Structure(&[
-]), ..DEFAULT };
-pub static DeleteMetricStreamInput: Shape = Shape { name: "DeleteMetricStreamInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("Name", Here(&MetricStreamName)) },
-]), ..DEFAULT };
-pub static DeleteMetricStreamOutput: Shape = Shape { name: "DeleteMetricStreamOutput", kind: Kind::Structure(&[
-]), ..DEFAULT };
-pub static DescribeAlarmContributorsInput: Shape = Shape { name: "DescribeAlarmContributorsInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("AlarmName", Here(&AlarmName)) },
-    member("NextToken", Here(&NextToken)),
-]), ..DEFAULT };
-pub static DescribeAlarmContributorsOutput: Shape = Shape { name: "DescribeAlarmContributorsOutput", kind: Kind::Structure(&[
-    Member { required: true, ..member("AlarmContributors", Here(&AlarmContributors)) },
-    member("NextToken", Here(&NextToken)),
 ]), ..DEFAULT };
 pub static DescribeAlarmHistoryInput: Shape = Shape { name: "DescribeAlarmHistoryInput", kind: Kind::Structure(&[
     member("AlarmName", Here(&AlarmName)),
@@ -316,23 +296,6 @@ pub static GetMetricStatisticsOutput: Shape = Shape { name: "GetMetricStatistics
     member("Label", Here(&MetricLabel)),
     member("Datapoints", Here(&Datapoints)),
 ]), ..DEFAULT };
-pub static GetMetricStreamInput: Shape = Shape { name: "GetMetricStreamInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("Name", Here(&MetricStreamName)) },
-]), ..DEFAULT };
-pub static GetMetricStreamOutput: Shape = Shape { name: "GetMetricStreamOutput", kind: Kind::Structure(&[
-    member("Arn", Here(&AmazonResourceName)),
-    member("Name", Here(&MetricStreamName)),
-    member("IncludeFilters", Here(&MetricStreamFilters)),
-    member("ExcludeFilters", Here(&MetricStreamFilters)),
-    member("FirehoseArn", Here(&AmazonResourceName)),
-    member("RoleArn", Here(&AmazonResourceName)),
-    member("State", Here(&MetricStreamState)),
-    member("CreationDate", Here(&Timestamp)),
-    member("LastUpdateDate", Here(&Timestamp)),
-    member("OutputFormat", Here(&MetricStreamOutputFormat)),
-    member("StatisticsConfigurations", Here(&MetricStreamStatisticsConfigurations)),
-    member("IncludeLinkedAccountsMetrics", Here(&IncludeLinkedAccountsMetrics)),
-]), ..DEFAULT };
 pub static GetMetricWidgetImageInput: Shape = Shape { name: "GetMetricWidgetImageInput", kind: Kind::Structure(&[
     Member { required: true, ..member("MetricWidget", Here(&MetricWidget)) },
     member("OutputFormat", Here(&OutputFormat)),
@@ -344,7 +307,6 @@ pub static HistoryData: Shape = Shape { name: "HistoryData", min: Some(1.0), max
 pub static HistoryItemType: Shape = Shape { name: "HistoryItemType", values: &["ConfigurationUpdate", "StateUpdate", "Action", "AlarmContributorStateUpdate", "AlarmContributorAction"], ..DEFAULT };
 pub static HistorySummary: Shape = Shape { name: "HistorySummary", min: Some(1.0), max: Some(255.0), ..DEFAULT };
 pub static IncludeLinkedAccounts: Shape = Shape { name: "IncludeLinkedAccounts", kind: Kind::Boolean, ..DEFAULT };
-pub static IncludeLinkedAccountsMetrics: Shape = Shape { name: "IncludeLinkedAccountsMetrics", kind: Kind::Boolean, ..DEFAULT };
 pub static InternalServiceFault: Shape = Shape { name: "InternalServiceFault", kind: Kind::Structure(&[
     member("Message", Here(&FaultDescription)),
 ]), ..DEFAULT };
@@ -384,15 +346,6 @@ pub static ListDashboardsInput: Shape = Shape { name: "ListDashboardsInput", kin
 pub static ListDashboardsOutput: Shape = Shape { name: "ListDashboardsOutput", kind: Kind::Structure(&[
     member("DashboardEntries", Here(&DashboardEntries)),
     member("NextToken", Here(&NextToken)),
-]), ..DEFAULT };
-pub static ListMetricStreamsInput: Shape = Shape { name: "ListMetricStreamsInput", kind: Kind::Structure(&[
-    member("NextToken", Here(&NextToken)),
-    member("MaxResults", Here(&ListMetricStreamsMaxResults)),
-]), ..DEFAULT };
-pub static ListMetricStreamsMaxResults: Shape = Shape { name: "ListMetricStreamsMaxResults", kind: Kind::Integer, min: Some(1.0), max: Some(500.0), ..DEFAULT };
-pub static ListMetricStreamsOutput: Shape = Shape { name: "ListMetricStreamsOutput", kind: Kind::Structure(&[
-    member("NextToken", Here(&NextToken)),
-    member("Entries", Here(&MetricStreamEntries)),
 ]), ..DEFAULT };
 pub static ListMetricsInput: Shape = Shape { name: "ListMetricsInput", kind: Kind::Structure(&[
     member("Namespace", Here(&Namespace)),
@@ -534,38 +487,6 @@ pub static MetricStat: Shape = Shape { name: "MetricStat", kind: Kind::Structure
     Member { required: true, ..member("Stat", Here(&Stat)) },
     member("Unit", Here(&StandardUnit)),
 ]), ..DEFAULT };
-pub static MetricStreamEntries: Shape = Shape { name: "MetricStreamEntries", kind: Kind::List(Element::of(Here(&MetricStreamEntry))), ..DEFAULT };
-pub static MetricStreamEntry: Shape = Shape { name: "MetricStreamEntry", kind: Kind::Structure(&[
-    member("Arn", Here(&AmazonResourceName)),
-    member("CreationDate", Here(&Timestamp)),
-    member("LastUpdateDate", Here(&Timestamp)),
-    member("Name", Here(&MetricStreamName)),
-    member("FirehoseArn", Here(&AmazonResourceName)),
-    member("State", Here(&MetricStreamState)),
-    member("OutputFormat", Here(&MetricStreamOutputFormat)),
-]), ..DEFAULT };
-pub static MetricStreamFilter: Shape = Shape { name: "MetricStreamFilter", kind: Kind::Structure(&[
-    member("Namespace", Here(&Namespace)),
-    member("MetricNames", Here(&MetricStreamFilterMetricNames)),
-]), ..DEFAULT };
-pub static MetricStreamFilterMetricNames: Shape = Shape { name: "MetricStreamFilterMetricNames", kind: Kind::List(Element::of(Here(&MetricName))), ..DEFAULT };
-pub static MetricStreamFilters: Shape = Shape { name: "MetricStreamFilters", kind: Kind::List(Element::of(Here(&MetricStreamFilter))), ..DEFAULT };
-pub static MetricStreamName: Shape = Shape { name: "MetricStreamName", min: Some(1.0), max: Some(255.0), ..DEFAULT };
-pub static MetricStreamNames: Shape = Shape { name: "MetricStreamNames", kind: Kind::List(Element::of(Here(&MetricStreamName))), ..DEFAULT };
-pub static MetricStreamOutputFormat: Shape = Shape { name: "MetricStreamOutputFormat", min: Some(1.0), max: Some(255.0), values: &["json", "opentelemetry0.7", "opentelemetry1.0"], ..DEFAULT };
-pub static MetricStreamState: Shape = Shape { name: "MetricStreamState", ..DEFAULT };
-pub static MetricStreamStatistic: Shape = Shape { name: "MetricStreamStatistic", ..DEFAULT };
-pub static MetricStreamStatisticsAdditionalStatistics: Shape = Shape { name: "MetricStreamStatisticsAdditionalStatistics", kind: Kind::List(Element::of(Here(&MetricStreamStatistic))), ..DEFAULT };
-pub static MetricStreamStatisticsConfiguration: Shape = Shape { name: "MetricStreamStatisticsConfiguration", kind: Kind::Structure(&[
-    Member { required: true, ..member("IncludeMetrics", Here(&MetricStreamStatisticsIncludeMetrics)) },
-    Member { required: true, ..member("AdditionalStatistics", Here(&MetricStreamStatisticsAdditionalStatistics)) },
-]), ..DEFAULT };
-pub static MetricStreamStatisticsConfigurations: Shape = Shape { name: "MetricStreamStatisticsConfigurations", kind: Kind::List(Element::of(Here(&MetricStreamStatisticsConfiguration))), ..DEFAULT };
-pub static MetricStreamStatisticsIncludeMetrics: Shape = Shape { name: "MetricStreamStatisticsIncludeMetrics", kind: Kind::List(Element::of(Here(&MetricStreamStatisticsMetric))), ..DEFAULT };
-pub static MetricStreamStatisticsMetric: Shape = Shape { name: "MetricStreamStatisticsMetric", kind: Kind::Structure(&[
-    Member { required: true, ..member("Namespace", Here(&Namespace)) },
-    Member { required: true, ..member("MetricName", Here(&MetricName)) },
-]), ..DEFAULT };
 pub static MetricWidget: Shape = Shape { name: "MetricWidget", ..DEFAULT };
 pub static MetricWidgetImage: Shape = Shape { name: "MetricWidgetImage", kind: Kind::Blob, ..DEFAULT };
 pub static Metrics: Shape = Shape { name: "Metrics", kind: Kind::List(Element::of(Here(&Metric))), ..DEFAULT };
@@ -651,20 +572,6 @@ pub static PutMetricDataInput: Shape = Shape { name: "PutMetricDataInput", kind:
     member("EntityMetricData", Here(&EntityMetricDataList)),
     Member { boxed: true, ..member("StrictEntityValidation", Here(&StrictEntityValidation)) },
 ]), ..DEFAULT };
-pub static PutMetricStreamInput: Shape = Shape { name: "PutMetricStreamInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("Name", Here(&MetricStreamName)) },
-    member("IncludeFilters", Here(&MetricStreamFilters)),
-    member("ExcludeFilters", Here(&MetricStreamFilters)),
-    Member { required: true, ..member("FirehoseArn", Here(&AmazonResourceName)) },
-    Member { required: true, ..member("RoleArn", Here(&AmazonResourceName)) },
-    Member { required: true, ..member("OutputFormat", Here(&MetricStreamOutputFormat)) },
-    member("Tags", Here(&TagList)),
-    member("StatisticsConfigurations", Here(&MetricStreamStatisticsConfigurations)),
-    member("IncludeLinkedAccountsMetrics", Here(&IncludeLinkedAccountsMetrics)),
-]), ..DEFAULT };
-pub static PutMetricStreamOutput: Shape = Shape { name: "PutMetricStreamOutput", kind: Kind::Structure(&[
-    member("Arn", Here(&AmazonResourceName)),
-]), ..DEFAULT };
 pub static Query: Shape = Shape { name: "Query", min: Some(1.0), max: Some(10000.0), ..DEFAULT };
 pub static QueryResultsToAlarm: Shape = Shape { name: "QueryResultsToAlarm", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
 pub static QueryResultsToEvaluate: Shape = Shape { name: "QueryResultsToEvaluate", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
@@ -720,11 +627,6 @@ pub static Size: Shape = Shape { name: "Size", kind: Kind::Long, ..DEFAULT };
 pub static SlidingWindow: Shape = Shape { name: "SlidingWindow", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static StandardUnit: Shape = Shape { name: "StandardUnit", values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"], ..DEFAULT };
-pub static StartMetricStreamsInput: Shape = Shape { name: "StartMetricStreamsInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("Names", Here(&MetricStreamNames)) },
-]), ..DEFAULT };
-pub static StartMetricStreamsOutput: Shape = Shape { name: "StartMetricStreamsOutput", kind: Kind::Structure(&[
-]), ..DEFAULT };
 pub static StartTimeOffset: Shape = Shape { name: "StartTimeOffset", kind: Kind::Long, min: Some(1.0), max: Some(2592000.0), ..DEFAULT };
 pub static Stat: Shape = Shape { name: "Stat", ..DEFAULT };
 pub static StateReason: Shape = Shape { name: "StateReason", min: Some(0.0), max: Some(1023.0), ..DEFAULT };
@@ -739,11 +641,6 @@ pub static StatisticSet: Shape = Shape { name: "StatisticSet", kind: Kind::Struc
 ]), ..DEFAULT };
 pub static Statistics: Shape = Shape { name: "Statistics", kind: Kind::List(Element::of(Here(&Statistic))), min: Some(1.0), max: Some(5.0), ..DEFAULT };
 pub static StatusCode: Shape = Shape { name: "StatusCode", values: &["Complete", "InternalError", "PartialData", "Forbidden"], ..DEFAULT };
-pub static StopMetricStreamsInput: Shape = Shape { name: "StopMetricStreamsInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("Names", Here(&MetricStreamNames)) },
-]), ..DEFAULT };
-pub static StopMetricStreamsOutput: Shape = Shape { name: "StopMetricStreamsOutput", kind: Kind::Structure(&[
-]), ..DEFAULT };
 pub static StorageResolution: Shape = Shape { name: "StorageResolution", kind: Kind::Integer, min: Some(1.0), ..DEFAULT };
 pub static StrictEntityValidation: Shape = Shape { name: "StrictEntityValidation", kind: Kind::Boolean, ..DEFAULT };
 pub static SuppressorPeriod: Shape = Shape { name: "SuppressorPeriod", kind: Kind::Integer, ..DEFAULT };

@@ -12,12 +12,6 @@ structures! {
     ActionConfiguration: ActionConfiguration {
         0 opt alarm_tags_propagation: AlarmTagsPropagation,
     }
-    AlarmContributor: AlarmContributor {
-        0 opt contributor_id: String,
-        1 opt contributor_attributes: BTreeMap<String, String>,
-        2 opt state_reason: String,
-        3 opt state_transitioned_timestamp: Timestamp,
-    }
     AlarmHistoryItem: AlarmHistoryItem {
         0 opt alarm_name: String,
         1 opt alarm_contributor_id: String,
@@ -97,18 +91,6 @@ structures! {
         0 req dashboard_names: Vec<String>,
     }
     DeleteDashboardsOutput: DeleteDashboardsOutput {}
-    DeleteMetricStreamInput: DeleteMetricStreamInput {
-        0 req name: String,
-    }
-    DeleteMetricStreamOutput: DeleteMetricStreamOutput {}
-    DescribeAlarmContributorsInput: DescribeAlarmContributorsInput {
-        0 req alarm_name: String,
-        1 opt next_token: String,
-    }
-    DescribeAlarmContributorsOutput: DescribeAlarmContributorsOutput {
-        0 opt alarm_contributors: Vec<AlarmContributor>,
-        1 opt next_token: String,
-    }
     DescribeAlarmHistoryInput: DescribeAlarmHistoryInput {
         0 opt alarm_name: String,
         1 opt alarm_contributor_id: String,
@@ -234,23 +216,6 @@ structures! {
         0 opt label: String,
         1 opt datapoints: Vec<Datapoint>,
     }
-    GetMetricStreamInput: GetMetricStreamInput {
-        0 req name: String,
-    }
-    GetMetricStreamOutput: GetMetricStreamOutput {
-        0 opt arn: String,
-        1 opt name: String,
-        2 opt include_filters: Vec<MetricStreamFilter>,
-        3 opt exclude_filters: Vec<MetricStreamFilter>,
-        4 opt firehose_arn: String,
-        5 opt role_arn: String,
-        6 opt state: String,
-        7 opt creation_date: Timestamp,
-        8 opt last_update_date: Timestamp,
-        9 opt output_format: String,
-        10 opt statistics_configurations: Vec<MetricStreamStatisticsConfiguration>,
-        11 opt include_linked_accounts_metrics: bool,
-    }
     GetMetricWidgetImageInput: GetMetricWidgetImageInput {
         0 req metric_widget: String,
         1 opt output_format: String,
@@ -278,14 +243,6 @@ structures! {
     ListDashboardsOutput: ListDashboardsOutput {
         0 opt dashboard_entries: Vec<DashboardEntry>,
         1 opt next_token: String,
-    }
-    ListMetricStreamsInput: ListMetricStreamsInput {
-        0 opt next_token: String,
-        1 opt max_results: i32,
-    }
-    ListMetricStreamsOutput: ListMetricStreamsOutput {
-        0 opt next_token: String,
-        1 opt entries: Vec<MetricStreamEntry>,
     }
     ListMetricsInput: ListMetricsInput {
         0 opt namespace: String,
@@ -412,27 +369,6 @@ structures! {
         2 req stat: String,
         3 opt unit: String,
     }
-    MetricStreamEntry: MetricStreamEntry {
-        0 opt arn: String,
-        1 opt creation_date: Timestamp,
-        2 opt last_update_date: Timestamp,
-        3 opt name: String,
-        4 opt firehose_arn: String,
-        5 opt state: String,
-        6 opt output_format: String,
-    }
-    MetricStreamFilter: MetricStreamFilter {
-        0 opt namespace: String,
-        1 opt metric_names: Vec<String>,
-    }
-    MetricStreamStatisticsConfiguration: MetricStreamStatisticsConfiguration {
-        0 req include_metrics: Vec<MetricStreamStatisticsMetric>,
-        1 req additional_statistics: Vec<String>,
-    }
-    MetricStreamStatisticsMetric: MetricStreamStatisticsMetric {
-        0 req namespace: String,
-        1 req metric_name: String,
-    }
     MuteTargets: MuteTargets {
         0 req alarm_names: Vec<String>,
     }
@@ -502,20 +438,6 @@ structures! {
         2 opt entity_metric_data: Vec<EntityMetricData>,
         3 opt strict_entity_validation: bool,
     }
-    PutMetricStreamInput: PutMetricStreamInput {
-        0 req name: String,
-        1 opt include_filters: Vec<MetricStreamFilter>,
-        2 opt exclude_filters: Vec<MetricStreamFilter>,
-        3 req firehose_arn: String,
-        4 req role_arn: String,
-        5 req output_format: String,
-        6 opt tags: Vec<Tag>,
-        7 opt statistics_configurations: Vec<MetricStreamStatisticsConfiguration>,
-        8 opt include_linked_accounts_metrics: bool,
-    }
-    PutMetricStreamOutput: PutMetricStreamOutput {
-        0 opt arn: String,
-    }
     Rule: Rule {
         0 req schedule: Schedule,
     }
@@ -545,20 +467,12 @@ structures! {
         3 opt state_reason_data: String,
     }
     SlidingWindow: SlidingWindow {}
-    StartMetricStreamsInput: StartMetricStreamsInput {
-        0 req names: Vec<String>,
-    }
-    StartMetricStreamsOutput: StartMetricStreamsOutput {}
     StatisticSet: StatisticSet {
         0 req sample_count: f64,
         1 req sum: f64,
         2 req minimum: f64,
         3 req maximum: f64,
     }
-    StopMetricStreamsInput: StopMetricStreamsInput {
-        0 req names: Vec<String>,
-    }
-    StopMetricStreamsOutput: StopMetricStreamsOutput {}
     Tag: Tag {
         0 req key: String,
         1 req value: String,

@@ -93,23 +93,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssignIpv6Addresses",
-        input: Some(Here(&shapes::AssignIpv6AddressesRequest)),
-        output: Some(Here(&shapes::AssignIpv6AddressesResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "AssignPrivateIpAddresses",
-        input: Some(Here(&shapes::AssignPrivateIpAddressesRequest)),
-        output: Some(Here(&shapes::AssignPrivateIpAddressesResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "AssignPrivateNatGatewayAddress",
-        input: Some(Here(&shapes::AssignPrivateNatGatewayAddressRequest)),
-        output: Some(Here(&shapes::AssignPrivateNatGatewayAddressResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -163,9 +154,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateNatGatewayAddress",
-        input: Some(Here(&shapes::AssociateNatGatewayAddressRequest)),
-        output: Some(Here(&shapes::AssociateNatGatewayAddressResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -189,9 +177,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "AssociateSubnetCidrBlock",
-        input: Some(Here(&shapes::AssociateSubnetCidrBlockRequest)),
-        output: Some(Here(&shapes::AssociateSubnetCidrBlockResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1627,9 +1612,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeInstanceCreditSpecifications",
-        input: Some(Here(&shapes::DescribeInstanceCreditSpecificationsRequest)),
-        output: Some(Here(&shapes::DescribeInstanceCreditSpecificationsResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1877,9 +1859,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribePlacementGroups",
-        input: Some(Here(&shapes::DescribePlacementGroupsRequest)),
-        output: Some(Here(&shapes::DescribePlacementGroupsResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2147,16 +2126,10 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DescribeVolumeStatus",
-        input: Some(Here(&shapes::DescribeVolumeStatusRequest)),
-        output: Some(Here(&shapes::DescribeVolumeStatusResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "DescribeVolumes",
-        input: Some(Here(&shapes::DescribeVolumesRequest)),
-        output: Some(Here(&shapes::DescribeVolumesResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2418,9 +2391,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateNatGatewayAddress",
-        input: Some(Here(&shapes::DisassociateNatGatewayAddressRequest)),
-        output: Some(Here(&shapes::DisassociateNatGatewayAddressResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -2443,9 +2413,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DisassociateSubnetCidrBlock",
-        input: Some(Here(&shapes::DisassociateSubnetCidrBlockRequest)),
-        output: Some(Here(&shapes::DisassociateSubnetCidrBlockResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3072,9 +3039,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyInstanceMetadataOptions",
-        input: Some(Here(&shapes::ModifyInstanceMetadataOptionsRequest)),
-        output: Some(Here(&shapes::ModifyInstanceMetadataOptionsResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -3676,22 +3640,14 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UnassignIpv6Addresses",
-        input: Some(Here(&shapes::UnassignIpv6AddressesRequest)),
-        output: Some(Here(&shapes::UnassignIpv6AddressesResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UnassignPrivateIpAddresses",
-        input: Some(Here(&shapes::UnassignPrivateIpAddressesRequest)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "UnassignPrivateNatGatewayAddress",
-        input: Some(Here(&shapes::UnassignPrivateNatGatewayAddressRequest)),
-        output: Some(Here(&shapes::UnassignPrivateNatGatewayAddressResult)),
-        taken: true,
         ..OPERATION
     },
     wire::Operation {

@@ -9,14 +9,9 @@ use neargate_wire::structure::Unit;
 operation_structs! {
     AcceptVpcPeeringConnection(types::AcceptVpcPeeringConnectionInput) -> types::AcceptVpcPeeringConnectionOutput;
     AllocateAddress(types::AllocateAddressInput) -> types::AllocateAddressOutput;
-    AssignIpv6Addresses(types::AssignIpv6AddressesInput) -> types::AssignIpv6AddressesOutput;
-    AssignPrivateIpAddresses(types::AssignPrivateIpAddressesInput) -> types::AssignPrivateIpAddressesOutput;
-    AssignPrivateNatGatewayAddress(types::AssignPrivateNatGatewayAddressInput) -> types::AssignPrivateNatGatewayAddressOutput;
     AssociateAddress(types::AssociateAddressInput) -> types::AssociateAddressOutput;
     AssociateDhcpOptions(types::AssociateDhcpOptionsInput) -> Unit;
-    AssociateNatGatewayAddress(types::AssociateNatGatewayAddressInput) -> types::AssociateNatGatewayAddressOutput;
     AssociateRouteTable(types::AssociateRouteTableInput) -> types::AssociateRouteTableOutput;
-    AssociateSubnetCidrBlock(types::AssociateSubnetCidrBlockInput) -> types::AssociateSubnetCidrBlockOutput;
     AssociateVpcCidrBlock(types::AssociateVpcCidrBlockInput) -> types::AssociateVpcCidrBlockOutput;
     AttachInternetGateway(types::AttachInternetGatewayInput) -> Unit;
     AuthorizeSecurityGroupEgress(types::AuthorizeSecurityGroupEgressInput) -> types::AuthorizeSecurityGroupEgressOutput;
@@ -73,7 +68,6 @@ operation_structs! {
     DescribeFlowLogs(types::DescribeFlowLogsInput) -> types::DescribeFlowLogsOutput;
     DescribeImages(types::DescribeImagesInput) -> types::DescribeImagesOutput;
     DescribeInstanceAttribute(types::DescribeInstanceAttributeInput) -> types::DescribeInstanceAttributeOutput;
-    DescribeInstanceCreditSpecifications(types::DescribeInstanceCreditSpecificationsInput) -> types::DescribeInstanceCreditSpecificationsOutput;
     DescribeInstanceStatus(types::DescribeInstanceStatusInput) -> types::DescribeInstanceStatusOutput;
     DescribeInstanceTypeOfferings(types::DescribeInstanceTypeOfferingsInput) -> types::DescribeInstanceTypeOfferingsOutput;
     DescribeInstanceTypes(types::DescribeInstanceTypesInput) -> types::DescribeInstanceTypesOutput;
@@ -87,7 +81,6 @@ operation_structs! {
     DescribeNetworkAcls(types::DescribeNetworkAclsInput) -> types::DescribeNetworkAclsOutput;
     DescribeNetworkInterfaceAttribute(types::DescribeNetworkInterfaceAttributeInput) -> types::DescribeNetworkInterfaceAttributeOutput;
     DescribeNetworkInterfaces(types::DescribeNetworkInterfacesInput) -> types::DescribeNetworkInterfacesOutput;
-    DescribePlacementGroups(types::DescribePlacementGroupsInput) -> types::DescribePlacementGroupsOutput;
     DescribePrefixLists(types::DescribePrefixListsInput) -> types::DescribePrefixListsOutput;
     DescribeRegions(types::DescribeRegionsInput) -> types::DescribeRegionsOutput;
     DescribeRouteTables(types::DescribeRouteTablesInput) -> types::DescribeRouteTablesOutput;
@@ -97,8 +90,6 @@ operation_structs! {
     DescribeStaleSecurityGroups(types::DescribeStaleSecurityGroupsInput) -> types::DescribeStaleSecurityGroupsOutput;
     DescribeSubnets(types::DescribeSubnetsInput) -> types::DescribeSubnetsOutput;
     DescribeTags(types::DescribeTagsInput) -> types::DescribeTagsOutput;
-    DescribeVolumeStatus(types::DescribeVolumeStatusInput) -> types::DescribeVolumeStatusOutput;
-    DescribeVolumes(types::DescribeVolumesInput) -> types::DescribeVolumesOutput;
     DescribeVpcAttribute(types::DescribeVpcAttributeInput) -> types::DescribeVpcAttributeOutput;
     DescribeVpcEndpointServices(types::DescribeVpcEndpointServicesInput) -> types::DescribeVpcEndpointServicesOutput;
     DescribeVpcEndpoints(types::DescribeVpcEndpointsInput) -> types::DescribeVpcEndpointsOutput;
@@ -108,15 +99,12 @@ operation_structs! {
     DescribeVpnGateways(types::DescribeVpnGatewaysInput) -> types::DescribeVpnGatewaysOutput;
     DetachInternetGateway(types::DetachInternetGatewayInput) -> Unit;
     DisassociateAddress(types::DisassociateAddressInput) -> Unit;
-    DisassociateNatGatewayAddress(types::DisassociateNatGatewayAddressInput) -> types::DisassociateNatGatewayAddressOutput;
     DisassociateRouteTable(types::DisassociateRouteTableInput) -> Unit;
-    DisassociateSubnetCidrBlock(types::DisassociateSubnetCidrBlockInput) -> types::DisassociateSubnetCidrBlockOutput;
     DisassociateVpcCidrBlock(types::DisassociateVpcCidrBlockInput) -> types::DisassociateVpcCidrBlockOutput;
     GetManagedPrefixListEntries(types::GetManagedPrefixListEntriesInput) -> types::GetManagedPrefixListEntriesOutput;
     GetSecurityGroupsForVpc(types::GetSecurityGroupsForVpcInput) -> types::GetSecurityGroupsForVpcOutput;
     ImportKeyPair(types::ImportKeyPairInput) -> types::ImportKeyPairOutput;
     ModifyInstanceAttribute(types::ModifyInstanceAttributeInput) -> Unit;
-    ModifyInstanceMetadataOptions(types::ModifyInstanceMetadataOptionsInput) -> types::ModifyInstanceMetadataOptionsOutput;
     ModifyLaunchTemplate(types::ModifyLaunchTemplateInput) -> types::ModifyLaunchTemplateOutput;
     ModifyManagedPrefixList(types::ModifyManagedPrefixListInput) -> types::ModifyManagedPrefixListOutput;
     ModifyNetworkInterfaceAttribute(types::ModifyNetworkInterfaceAttributeInput) -> Unit;
@@ -140,9 +128,6 @@ operation_structs! {
     StartInstances(types::StartInstancesInput) -> types::StartInstancesOutput;
     StopInstances(types::StopInstancesInput) -> types::StopInstancesOutput;
     TerminateInstances(types::TerminateInstancesInput) -> types::TerminateInstancesOutput;
-    UnassignIpv6Addresses(types::UnassignIpv6AddressesInput) -> types::UnassignIpv6AddressesOutput;
-    UnassignPrivateIpAddresses(types::UnassignPrivateIpAddressesInput) -> Unit;
-    UnassignPrivateNatGatewayAddress(types::UnassignPrivateNatGatewayAddressInput) -> types::UnassignPrivateNatGatewayAddressOutput;
     UpdateSecurityGroupRuleDescriptionsEgress(types::UpdateSecurityGroupRuleDescriptionsEgressInput) -> types::UpdateSecurityGroupRuleDescriptionsEgressOutput;
     UpdateSecurityGroupRuleDescriptionsIngress(types::UpdateSecurityGroupRuleDescriptionsIngressInput) -> types::UpdateSecurityGroupRuleDescriptionsIngressOutput;
 }
@@ -151,7 +136,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AcceptVpcPeeringConnection, $crate::ops::AllocateAddress, $crate::ops::AssignIpv6Addresses, $crate::ops::AssignPrivateIpAddresses, $crate::ops::AssignPrivateNatGatewayAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateNatGatewayAddress, $crate::ops::AssociateRouteTable, $crate::ops::AssociateSubnetCidrBlock, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateEgressOnlyInternetGateway, $crate::ops::CreateFlowLogs, $crate::ops::CreateInternetGateway, $crate::ops::CreateKeyPair, $crate::ops::CreateLaunchTemplate, $crate::ops::CreateLaunchTemplateVersion, $crate::ops::CreateManagedPrefixList, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::CreateVpcEndpoint, $crate::ops::CreateVpcPeeringConnection, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteEgressOnlyInternetGateway, $crate::ops::DeleteFlowLogs, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteKeyPair, $crate::ops::DeleteLaunchTemplate, $crate::ops::DeleteLaunchTemplateVersions, $crate::ops::DeleteManagedPrefixList, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DeleteVpcEndpoints, $crate::ops::DeleteVpcPeeringConnection, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeCustomerGateways, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeEgressOnlyInternetGateways, $crate::ops::DescribeFlowLogs, $crate::ops::DescribeImages, $crate::ops::DescribeInstanceAttribute, $crate::ops::DescribeInstanceCreditSpecifications, $crate::ops::DescribeInstanceStatus, $crate::ops::DescribeInstanceTypeOfferings, $crate::ops::DescribeInstanceTypes, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeKeyPairs, $crate::ops::DescribeLaunchTemplateVersions, $crate::ops::DescribeLaunchTemplates, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePlacementGroups, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVolumeStatus, $crate::ops::DescribeVolumes, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcEndpointServices, $crate::ops::DescribeVpcEndpoints, $crate::ops::DescribeVpcPeeringConnections, $crate::ops::DescribeVpcs, $crate::ops::DescribeVpnConnections, $crate::ops::DescribeVpnGateways, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateNatGatewayAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateSubnetCidrBlock, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ImportKeyPair, $crate::ops::ModifyInstanceAttribute, $crate::ops::ModifyInstanceMetadataOptions, $crate::ops::ModifyLaunchTemplate, $crate::ops::ModifyManagedPrefixList, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcEndpoint, $crate::ops::ModifyVpcPeeringConnectionOptions, $crate::ops::ModifyVpcTenancy, $crate::ops::RebootInstances, $crate::ops::RejectVpcPeeringConnection, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::RunInstances, $crate::ops::StartInstances, $crate::ops::StopInstances, $crate::ops::TerminateInstances, $crate::ops::UnassignIpv6Addresses, $crate::ops::UnassignPrivateIpAddresses, $crate::ops::UnassignPrivateNatGatewayAddress, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
+$with! { $crate::ops::AcceptVpcPeeringConnection, $crate::ops::AllocateAddress, $crate::ops::AssociateAddress, $crate::ops::AssociateDhcpOptions, $crate::ops::AssociateRouteTable, $crate::ops::AssociateVpcCidrBlock, $crate::ops::AttachInternetGateway, $crate::ops::AuthorizeSecurityGroupEgress, $crate::ops::AuthorizeSecurityGroupIngress, $crate::ops::CreateDefaultSubnet, $crate::ops::CreateDefaultVpc, $crate::ops::CreateDhcpOptions, $crate::ops::CreateEgressOnlyInternetGateway, $crate::ops::CreateFlowLogs, $crate::ops::CreateInternetGateway, $crate::ops::CreateKeyPair, $crate::ops::CreateLaunchTemplate, $crate::ops::CreateLaunchTemplateVersion, $crate::ops::CreateManagedPrefixList, $crate::ops::CreateNatGateway, $crate::ops::CreateNetworkAcl, $crate::ops::CreateNetworkAclEntry, $crate::ops::CreateNetworkInterface, $crate::ops::CreateRoute, $crate::ops::CreateRouteTable, $crate::ops::CreateSecurityGroup, $crate::ops::CreateSubnet, $crate::ops::CreateTags, $crate::ops::CreateVpc, $crate::ops::CreateVpcEndpoint, $crate::ops::CreateVpcPeeringConnection, $crate::ops::DeleteDhcpOptions, $crate::ops::DeleteEgressOnlyInternetGateway, $crate::ops::DeleteFlowLogs, $crate::ops::DeleteInternetGateway, $crate::ops::DeleteKeyPair, $crate::ops::DeleteLaunchTemplate, $crate::ops::DeleteLaunchTemplateVersions, $crate::ops::DeleteManagedPrefixList, $crate::ops::DeleteNatGateway, $crate::ops::DeleteNetworkAcl, $crate::ops::DeleteNetworkAclEntry, $crate::ops::DeleteNetworkInterface, $crate::ops::DeleteRoute, $crate::ops::DeleteRouteTable, $crate::ops::DeleteSecurityGroup, $crate::ops::DeleteSubnet, $crate::ops::DeleteTags, $crate::ops::DeleteVpc, $crate::ops::DeleteVpcEndpoints, $crate::ops::DeleteVpcPeeringConnection, $crate::ops::DescribeAccountAttributes, $crate::ops::DescribeAddresses, $crate::ops::DescribeAddressesAttribute, $crate::ops::DescribeAvailabilityZones, $crate::ops::DescribeCustomerGateways, $crate::ops::DescribeDhcpOptions, $crate::ops::DescribeEgressOnlyInternetGateways, $crate::ops::DescribeFlowLogs, $crate::ops::DescribeImages, $crate::ops::DescribeInstanceAttribute, $crate::ops::DescribeInstanceStatus, $crate::ops::DescribeInstanceTypeOfferings, $crate::ops::DescribeInstanceTypes, $crate::ops::DescribeInstances, $crate::ops::DescribeInternetGateways, $crate::ops::DescribeKeyPairs, $crate::ops::DescribeLaunchTemplateVersions, $crate::ops::DescribeLaunchTemplates, $crate::ops::DescribeManagedPrefixLists, $crate::ops::DescribeNatGateways, $crate::ops::DescribeNetworkAcls, $crate::ops::DescribeNetworkInterfaceAttribute, $crate::ops::DescribeNetworkInterfaces, $crate::ops::DescribePrefixLists, $crate::ops::DescribeRegions, $crate::ops::DescribeRouteTables, $crate::ops::DescribeSecurityGroupReferences, $crate::ops::DescribeSecurityGroupRules, $crate::ops::DescribeSecurityGroups, $crate::ops::DescribeStaleSecurityGroups, $crate::ops::DescribeSubnets, $crate::ops::DescribeTags, $crate::ops::DescribeVpcAttribute, $crate::ops::DescribeVpcEndpointServices, $crate::ops::DescribeVpcEndpoints, $crate::ops::DescribeVpcPeeringConnections, $crate::ops::DescribeVpcs, $crate::ops::DescribeVpnConnections, $crate::ops::DescribeVpnGateways, $crate::ops::DetachInternetGateway, $crate::ops::DisassociateAddress, $crate::ops::DisassociateRouteTable, $crate::ops::DisassociateVpcCidrBlock, $crate::ops::GetManagedPrefixListEntries, $crate::ops::GetSecurityGroupsForVpc, $crate::ops::ImportKeyPair, $crate::ops::ModifyInstanceAttribute, $crate::ops::ModifyLaunchTemplate, $crate::ops::ModifyManagedPrefixList, $crate::ops::ModifyNetworkInterfaceAttribute, $crate::ops::ModifySecurityGroupRules, $crate::ops::ModifySubnetAttribute, $crate::ops::ModifyVpcAttribute, $crate::ops::ModifyVpcEndpoint, $crate::ops::ModifyVpcPeeringConnectionOptions, $crate::ops::ModifyVpcTenancy, $crate::ops::RebootInstances, $crate::ops::RejectVpcPeeringConnection, $crate::ops::ReleaseAddress, $crate::ops::ReplaceNetworkAclAssociation, $crate::ops::ReplaceNetworkAclEntry, $crate::ops::ReplaceRoute, $crate::ops::ReplaceRouteTableAssociation, $crate::ops::ResetNetworkInterfaceAttribute, $crate::ops::RevokeSecurityGroupEgress, $crate::ops::RevokeSecurityGroupIngress, $crate::ops::RunInstances, $crate::ops::StartInstances, $crate::ops::StopInstances, $crate::ops::TerminateInstances, $crate::ops::UpdateSecurityGroupRuleDescriptionsEgress, $crate::ops::UpdateSecurityGroupRuleDescriptionsIngress }
 };
 }
 
@@ -208,5 +193,3 @@ pub type ReplaceRouteOutput = Unit;
 pub type ResetNetworkInterfaceAttributeOutput = Unit;
 
 pub type RunInstancesOutput = types::Reservation;
-
-pub type UnassignPrivateIpAddressesOutput = Unit;

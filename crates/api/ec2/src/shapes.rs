@@ -118,45 +118,6 @@ pub static ApplicationStatusSummary: Shape = Shape { name: "ApplicationStatusSum
 pub static ArchitectureType: Shape = Shape { name: "ArchitectureType", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
 pub static ArchitectureTypeList: Shape = Shape { name: "ArchitectureTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ArchitectureType)) }), ..DEFAULT };
 pub static ArchitectureValues: Shape = Shape { name: "ArchitectureValues", values: &["i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"], ..DEFAULT };
-pub static AssignIpv6AddressesRequest: Shape = Shape { name: "AssignIpv6AddressesRequest", kind: Kind::Structure(&[
-    member("Ipv6PrefixCount", Here(&Integer)),
-    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&IpPrefixList)) },
-    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
-    Member { location_name: Some("ipv6Addresses"), ..member("Ipv6Addresses", Here(&Ipv6AddressList)) },
-    Member { location_name: Some("ipv6AddressCount"), ..member("Ipv6AddressCount", Here(&Integer)) },
-]), ..DEFAULT };
-pub static AssignIpv6AddressesResult: Shape = Shape { name: "AssignIpv6AddressesResult", kind: Kind::Structure(&[
-    Member { location_name: Some("assignedIpv6Addresses"), ..member("AssignedIpv6Addresses", Here(&Ipv6AddressList)) },
-    Member { location_name: Some("assignedIpv6PrefixSet"), ..member("AssignedIpv6Prefixes", Here(&IpPrefixList)) },
-    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
-]), ..DEFAULT };
-pub static AssignPrivateIpAddressesRequest: Shape = Shape { name: "AssignPrivateIpAddressesRequest", kind: Kind::Structure(&[
-    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&IpPrefixList)) },
-    member("Ipv4PrefixCount", Here(&Integer)),
-    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
-    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressStringList)) },
-    Member { location_name: Some("secondaryPrivateIpAddressCount"), ..member("SecondaryPrivateIpAddressCount", Here(&Integer)) },
-    Member { location_name: Some("allowReassignment"), ..member("AllowReassignment", Here(&Boolean)) },
-]), ..DEFAULT };
-pub static AssignPrivateIpAddressesResult: Shape = Shape { name: "AssignPrivateIpAddressesResult", kind: Kind::Structure(&[
-    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
-    Member { location_name: Some("assignedPrivateIpAddressesSet"), ..member("AssignedPrivateIpAddresses", Here(&AssignedPrivateIpAddressList)) },
-    Member { location_name: Some("assignedIpv4PrefixSet"), ..member("AssignedIpv4Prefixes", Here(&Ipv4PrefixesList)) },
-]), ..DEFAULT };
-pub static AssignPrivateNatGatewayAddressRequest: Shape = Shape { name: "AssignPrivateNatGatewayAddressRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&IpList)) },
-    member("PrivateIpAddressCount", Here(&PrivateIpAddressCount)),
-    member("DryRun", Here(&Boolean)),
-]), ..DEFAULT };
-pub static AssignPrivateNatGatewayAddressResult: Shape = Shape { name: "AssignPrivateNatGatewayAddressResult", kind: Kind::Structure(&[
-    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
-]), ..DEFAULT };
-pub static AssignedPrivateIpAddress: Shape = Shape { name: "AssignedPrivateIpAddress", kind: Kind::Structure(&[
-    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
-]), ..DEFAULT };
-pub static AssignedPrivateIpAddressList: Shape = Shape { name: "AssignedPrivateIpAddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&AssignedPrivateIpAddress)) }), ..DEFAULT };
 pub static AssociateAddressRequest: Shape = Shape { name: "AssociateAddressRequest", kind: Kind::Structure(&[
     member("AllocationId", Here(&AllocationId)),
     member("InstanceId", Here(&InstanceId)),
@@ -174,18 +135,6 @@ pub static AssociateDhcpOptionsRequest: Shape = Shape { name: "AssociateDhcpOpti
     Member { required: true, ..member("VpcId", Here(&VpcId)) },
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
-pub static AssociateNatGatewayAddressRequest: Shape = Shape { name: "AssociateNatGatewayAddressRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { required: true, location_name: Some("AllocationId"), ..member("AllocationIds", Here(&AllocationIdList)) },
-    Member { location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&IpList)) },
-    member("DryRun", Here(&Boolean)),
-    member("AvailabilityZone", Here(&AvailabilityZoneName)),
-    member("AvailabilityZoneId", Here(&AvailabilityZoneId)),
-]), ..DEFAULT };
-pub static AssociateNatGatewayAddressResult: Shape = Shape { name: "AssociateNatGatewayAddressResult", kind: Kind::Structure(&[
-    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
-]), ..DEFAULT };
 pub static AssociateRouteTableRequest: Shape = Shape { name: "AssociateRouteTableRequest", kind: Kind::Structure(&[
     member("GatewayId", Here(&RouteGatewayId)),
     member("PublicIpv4Pool", Here(&Ipv4PoolEc2Id)),
@@ -196,16 +145,6 @@ pub static AssociateRouteTableRequest: Shape = Shape { name: "AssociateRouteTabl
 pub static AssociateRouteTableResult: Shape = Shape { name: "AssociateRouteTableResult", kind: Kind::Structure(&[
     Member { location_name: Some("associationId"), ..member("AssociationId", Here(&String)) },
     Member { location_name: Some("associationState"), ..member("AssociationState", Here(&RouteTableAssociationState)) },
-]), ..DEFAULT };
-pub static AssociateSubnetCidrBlockRequest: Shape = Shape { name: "AssociateSubnetCidrBlockRequest", kind: Kind::Structure(&[
-    member("Ipv6IpamPoolId", Here(&IpamPoolId)),
-    member("Ipv6NetmaskLength", Here(&NetmaskLength)),
-    Member { required: true, location_name: Some("subnetId"), ..member("SubnetId", Here(&SubnetId)) },
-    Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
-]), ..DEFAULT };
-pub static AssociateSubnetCidrBlockResult: Shape = Shape { name: "AssociateSubnetCidrBlockResult", kind: Kind::Structure(&[
-    Member { location_name: Some("ipv6CidrBlockAssociation"), ..member("Ipv6CidrBlockAssociation", Here(&SubnetIpv6CidrBlockAssociation)) },
-    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
 ]), ..DEFAULT };
 pub static AssociateVpcCidrBlockRequest: Shape = Shape { name: "AssociateVpcCidrBlockRequest", kind: Kind::Structure(&[
     member("CidrBlock", Here(&String)),
@@ -1012,18 +951,6 @@ pub static DescribeInstanceAttributeRequest: Shape = Shape { name: "DescribeInst
     Member { required: true, location_name: Some("instanceId"), ..member("InstanceId", Here(&InstanceId)) },
     Member { required: true, location_name: Some("attribute"), ..member("Attribute", Here(&InstanceAttributeName)) },
 ]), ..DEFAULT };
-pub static DescribeInstanceCreditSpecificationsMaxResults: Shape = Shape { name: "DescribeInstanceCreditSpecificationsMaxResults", kind: Kind::Integer, min: Some(5.0), max: Some(1000.0), ..DEFAULT };
-pub static DescribeInstanceCreditSpecificationsRequest: Shape = Shape { name: "DescribeInstanceCreditSpecificationsRequest", kind: Kind::Structure(&[
-    member("DryRun", Here(&Boolean)),
-    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
-    Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
-    member("MaxResults", Here(&DescribeInstanceCreditSpecificationsMaxResults)),
-    member("NextToken", Here(&String)),
-]), ..DEFAULT };
-pub static DescribeInstanceCreditSpecificationsResult: Shape = Shape { name: "DescribeInstanceCreditSpecificationsResult", kind: Kind::Structure(&[
-    Member { location_name: Some("instanceCreditSpecificationSet"), ..member("InstanceCreditSpecifications", Here(&InstanceCreditSpecificationList)) },
-    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
-]), ..DEFAULT };
 pub static DescribeInstanceStatusRequest: Shape = Shape { name: "DescribeInstanceStatusRequest", kind: Kind::Structure(&[
     Member { location_name: Some("InstanceId"), ..member("InstanceIds", Here(&InstanceIdStringList)) },
     member("MaxResults", Here(&Integer)),
@@ -1186,15 +1113,6 @@ pub static DescribeNetworkInterfacesResult: Shape = Shape { name: "DescribeNetwo
     Member { location_name: Some("networkInterfaceSet"), ..member("NetworkInterfaces", Here(&NetworkInterfaceList)) },
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
 ]), ..DEFAULT };
-pub static DescribePlacementGroupsRequest: Shape = Shape { name: "DescribePlacementGroupsRequest", kind: Kind::Structure(&[
-    Member { location_name: Some("GroupId"), ..member("GroupIds", Here(&PlacementGroupIdStringList)) },
-    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
-    Member { location_name: Some("groupName"), ..member("GroupNames", Here(&PlacementGroupStringList)) },
-    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
-]), ..DEFAULT };
-pub static DescribePlacementGroupsResult: Shape = Shape { name: "DescribePlacementGroupsResult", kind: Kind::Structure(&[
-    Member { location_name: Some("placementGroupSet"), ..member("PlacementGroups", Here(&PlacementGroupList)) },
-]), ..DEFAULT };
 pub static DescribePrefixListsRequest: Shape = Shape { name: "DescribePrefixListsRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
@@ -1292,30 +1210,6 @@ pub static DescribeTagsRequest: Shape = Shape { name: "DescribeTagsRequest", kin
 pub static DescribeTagsResult: Shape = Shape { name: "DescribeTagsResult", kind: Kind::Structure(&[
     Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
     Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagDescriptionList)) },
-]), ..DEFAULT };
-pub static DescribeVolumeStatusRequest: Shape = Shape { name: "DescribeVolumeStatusRequest", kind: Kind::Structure(&[
-    member("MaxResults", Here(&Integer)),
-    member("NextToken", Here(&String)),
-    Member { location_name: Some("VolumeId"), ..member("VolumeIds", Here(&VolumeIdStringList)) },
-    member("IncludeManagedResources", Here(&Boolean)),
-    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
-    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
-]), ..DEFAULT };
-pub static DescribeVolumeStatusResult: Shape = Shape { name: "DescribeVolumeStatusResult", kind: Kind::Structure(&[
-    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
-    Member { location_name: Some("volumeStatusSet"), ..member("VolumeStatuses", Here(&VolumeStatusList)) },
-]), ..DEFAULT };
-pub static DescribeVolumesRequest: Shape = Shape { name: "DescribeVolumesRequest", kind: Kind::Structure(&[
-    Member { location_name: Some("VolumeId"), ..member("VolumeIds", Here(&VolumeIdStringList)) },
-    member("IncludeManagedResources", Here(&Boolean)),
-    Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
-    Member { location_name: Some("Filter"), ..member("Filters", Here(&FilterList)) },
-    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
-    Member { location_name: Some("maxResults"), ..member("MaxResults", Here(&Integer)) },
-]), ..DEFAULT };
-pub static DescribeVolumesResult: Shape = Shape { name: "DescribeVolumesResult", kind: Kind::Structure(&[
-    Member { location_name: Some("nextToken"), ..member("NextToken", Here(&String)) },
-    Member { location_name: Some("volumeSet"), ..member("Volumes", Here(&VolumeList)) },
 ]), ..DEFAULT };
 pub static DescribeVpcAttributeRequest: Shape = Shape { name: "DescribeVpcAttributeRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("Attribute", Here(&VpcAttributeName)) },
@@ -1429,26 +1323,9 @@ pub static DisassociateAddressRequest: Shape = Shape { name: "DisassociateAddres
     member("PublicIp", Here(&EipAllocationPublicIp)),
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
 ]), ..DEFAULT };
-pub static DisassociateNatGatewayAddressRequest: Shape = Shape { name: "DisassociateNatGatewayAddressRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { required: true, location_name: Some("AssociationId"), ..member("AssociationIds", Here(&EipAssociationIdList)) },
-    member("MaxDrainDurationSeconds", Here(&DrainSeconds)),
-    member("DryRun", Here(&Boolean)),
-]), ..DEFAULT };
-pub static DisassociateNatGatewayAddressResult: Shape = Shape { name: "DisassociateNatGatewayAddressResult", kind: Kind::Structure(&[
-    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
-]), ..DEFAULT };
 pub static DisassociateRouteTableRequest: Shape = Shape { name: "DisassociateRouteTableRequest", kind: Kind::Structure(&[
     Member { location_name: Some("dryRun"), ..member("DryRun", Here(&Boolean)) },
     Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&RouteTableAssociationId)) },
-]), ..DEFAULT };
-pub static DisassociateSubnetCidrBlockRequest: Shape = Shape { name: "DisassociateSubnetCidrBlockRequest", kind: Kind::Structure(&[
-    Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&SubnetCidrAssociationId)) },
-]), ..DEFAULT };
-pub static DisassociateSubnetCidrBlockResult: Shape = Shape { name: "DisassociateSubnetCidrBlockResult", kind: Kind::Structure(&[
-    Member { location_name: Some("ipv6CidrBlockAssociation"), ..member("Ipv6CidrBlockAssociation", Here(&SubnetIpv6CidrBlockAssociation)) },
-    Member { location_name: Some("subnetId"), ..member("SubnetId", Here(&String)) },
 ]), ..DEFAULT };
 pub static DisassociateVpcCidrBlockRequest: Shape = Shape { name: "DisassociateVpcCidrBlockRequest", kind: Kind::Structure(&[
     Member { required: true, location_name: Some("associationId"), ..member("AssociationId", Here(&VpcCidrAssociationId)) },
@@ -1488,7 +1365,6 @@ pub static DnsOptionsSpecification: Shape = Shape { name: "DnsOptionsSpecificati
 pub static DnsRecordIpType: Shape = Shape { name: "DnsRecordIpType", values: &["ipv4", "dualstack", "ipv6", "service-defined"], ..DEFAULT };
 pub static DomainType: Shape = Shape { name: "DomainType", values: &["vpc", "standard"], ..DEFAULT };
 pub static Double: Shape = Shape { name: "Double", kind: Kind::Double, ..DEFAULT };
-pub static DrainSeconds: Shape = Shape { name: "DrainSeconds", kind: Kind::Integer, min: Some(1.0), max: Some(4000.0), ..DEFAULT };
 pub static EbsBlockDevice: Shape = Shape { name: "EbsBlockDevice", kind: Kind::Structure(&[
     Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
     Member { location_name: Some("iops"), ..member("Iops", Here(&Integer)) },
@@ -1573,7 +1449,6 @@ pub static EgressOnlyInternetGatewayId: Shape = Shape { name: "EgressOnlyInterne
 pub static EgressOnlyInternetGatewayIdList: Shape = Shape { name: "EgressOnlyInternetGatewayIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EgressOnlyInternetGatewayId)) }), ..DEFAULT };
 pub static EgressOnlyInternetGatewayList: Shape = Shape { name: "EgressOnlyInternetGatewayList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&EgressOnlyInternetGateway)) }), ..DEFAULT };
 pub static EipAllocationPublicIp: Shape = Shape { name: "EipAllocationPublicIp", ..DEFAULT };
-pub static EipAssociationIdList: Shape = Shape { name: "EipAssociationIdList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&ElasticIpAssociationId)) }), ..DEFAULT };
 pub static ElasticGpuAssociation: Shape = Shape { name: "ElasticGpuAssociation", kind: Kind::Structure(&[
     Member { location_name: Some("elasticGpuId"), ..member("ElasticGpuId", Here(&ElasticGpuId)) },
     Member { location_name: Some("elasticGpuAssociationId"), ..member("ElasticGpuAssociationId", Here(&String)) },
@@ -1853,12 +1728,6 @@ pub static InferenceDeviceMemoryInfo: Shape = Shape { name: "InferenceDeviceMemo
 ]), ..DEFAULT };
 pub static InferenceDeviceMemorySize: Shape = Shape { name: "InferenceDeviceMemorySize", kind: Kind::Integer, ..DEFAULT };
 pub static InferenceDeviceName: Shape = Shape { name: "InferenceDeviceName", ..DEFAULT };
-pub static InitializationStatusDetails: Shape = Shape { name: "InitializationStatusDetails", kind: Kind::Structure(&[
-    Member { location_name: Some("initializationType"), ..member("InitializationType", Here(&InitializationType)) },
-    Member { location_name: Some("progress"), ..member("Progress", Here(&Long)) },
-    Member { location_name: Some("estimatedTimeToCompleteInSeconds"), ..member("EstimatedTimeToCompleteInSeconds", Here(&Long)) },
-]), ..DEFAULT };
-pub static InitializationType: Shape = Shape { name: "InitializationType", values: &["default", "provisioned-rate", "volume-copy"], ..DEFAULT };
 pub static Instance: Shape = Shape { name: "Instance", kind: Kind::Structure(&[
     Member { location_name: Some("architecture"), ..member("Architecture", Here(&ArchitectureValues)) },
     Member { location_name: Some("blockDeviceMapping"), ..member("BlockDeviceMappings", Here(&InstanceBlockDeviceMappingList)) },
@@ -1964,11 +1833,6 @@ pub static InstanceBlockDeviceMappingSpecification: Shape = Shape { name: "Insta
 ]), ..DEFAULT };
 pub static InstanceBlockDeviceMappingSpecificationList: Shape = Shape { name: "InstanceBlockDeviceMappingSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceBlockDeviceMappingSpecification)) }), ..DEFAULT };
 pub static InstanceBootModeValues: Shape = Shape { name: "InstanceBootModeValues", values: &["legacy-bios", "uefi"], ..DEFAULT };
-pub static InstanceCreditSpecification: Shape = Shape { name: "InstanceCreditSpecification", kind: Kind::Structure(&[
-    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
-    Member { location_name: Some("cpuCredits"), ..member("CpuCredits", Here(&String)) },
-]), ..DEFAULT };
-pub static InstanceCreditSpecificationList: Shape = Shape { name: "InstanceCreditSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceCreditSpecification)) }), ..DEFAULT };
 pub static InstanceEventId: Shape = Shape { name: "InstanceEventId", ..DEFAULT };
 pub static InstanceGeneration: Shape = Shape { name: "InstanceGeneration", values: &["current", "previous"], ..DEFAULT };
 pub static InstanceGenerationSet: Shape = Shape { name: "InstanceGenerationSet", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&InstanceGeneration)) }), ..DEFAULT };
@@ -2329,7 +2193,6 @@ pub static IpPermission: Shape = Shape { name: "IpPermission", kind: Kind::Struc
     Member { location_name: Some("prefixListIds"), ..member("PrefixListIds", Here(&PrefixListIdList)) },
 ]), ..DEFAULT };
 pub static IpPermissionList: Shape = Shape { name: "IpPermissionList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&IpPermission)) }), ..DEFAULT };
-pub static IpPrefixList: Shape = Shape { name: "IpPrefixList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static IpRange: Shape = Shape { name: "IpRange", kind: Kind::Structure(&[
     Member { location_name: Some("description"), ..member("Description", Here(&String)) },
     Member { location_name: Some("cidrIp"), ..member("CidrIp", Here(&String)) },
@@ -2353,7 +2216,6 @@ pub static Ipv4PrefixSpecificationResponse: Shape = Shape { name: "Ipv4PrefixSpe
 ]), ..DEFAULT };
 pub static Ipv4PrefixesList: Shape = Shape { name: "Ipv4PrefixesList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Ipv4PrefixSpecification)) }), ..DEFAULT };
 pub static Ipv6AddressAttribute: Shape = Shape { name: "Ipv6AddressAttribute", values: &["public", "private"], ..DEFAULT };
-pub static Ipv6AddressList: Shape = Shape { name: "Ipv6AddressList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static Ipv6CidrBlock: Shape = Shape { name: "Ipv6CidrBlock", kind: Kind::Structure(&[
     Member { location_name: Some("ipv6CidrBlock"), ..member("Ipv6CidrBlock", Here(&String)) },
 ]), ..DEFAULT };
@@ -2831,19 +2693,6 @@ pub static ModifyInstanceAttributeRequest: Shape = Shape { name: "ModifyInstance
     Member { location_name: Some("enaSupport"), ..member("EnaSupport", Here(&AttributeBooleanValue)) },
 ]), ..DEFAULT };
 pub static ModifyInstanceAttributeValue: Shape = Shape { name: "ModifyInstanceAttributeValue", sensitive: true, ..DEFAULT };
-pub static ModifyInstanceMetadataOptionsRequest: Shape = Shape { name: "ModifyInstanceMetadataOptionsRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("InstanceId", Here(&InstanceId)) },
-    member("HttpTokens", Here(&HttpTokensState)),
-    member("HttpPutResponseHopLimit", Here(&Integer)),
-    member("HttpEndpoint", Here(&InstanceMetadataEndpointState)),
-    member("DryRun", Here(&Boolean)),
-    member("HttpProtocolIpv6", Here(&InstanceMetadataProtocolState)),
-    member("InstanceMetadataTags", Here(&InstanceMetadataTagsState)),
-]), ..DEFAULT };
-pub static ModifyInstanceMetadataOptionsResult: Shape = Shape { name: "ModifyInstanceMetadataOptionsResult", kind: Kind::Structure(&[
-    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
-    Member { location_name: Some("instanceMetadataOptions"), ..member("InstanceMetadataOptions", Here(&InstanceMetadataOptionsResponse)) },
-]), ..DEFAULT };
 pub static ModifyLaunchTemplateRequest: Shape = Shape { name: "ModifyLaunchTemplateRequest", kind: Kind::Structure(&[
     member("DryRun", Here(&Boolean)),
     Member { idempotency_token: true, ..member("ClientToken", Here(&String)) },
@@ -3288,31 +3137,13 @@ pub static Placement: Shape = Shape { name: "Placement", kind: Kind::Structure(&
     Member { location_name: Some("groupId"), ..member("GroupId", Here(&PlacementGroupId)) },
     Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
 ]), ..DEFAULT };
-pub static PlacementGroup: Shape = Shape { name: "PlacementGroup", kind: Kind::Structure(&[
-    Member { location_name: Some("groupName"), ..member("GroupName", Here(&String)) },
-    Member { location_name: Some("state"), ..member("State", Here(&PlacementGroupState)) },
-    Member { location_name: Some("strategy"), ..member("Strategy", Here(&PlacementStrategy)) },
-    Member { location_name: Some("partitionCount"), ..member("PartitionCount", Here(&Integer)) },
-    Member { location_name: Some("groupId"), ..member("GroupId", Here(&String)) },
-    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
-    Member { location_name: Some("groupArn"), ..member("GroupArn", Here(&String)) },
-    Member { location_name: Some("spreadLevel"), ..member("SpreadLevel", Here(&SpreadLevel)) },
-    Member { location_name: Some("linkedGroupId"), ..member("LinkedGroupId", Here(&PlacementGroupId)) },
-    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
-    Member { location_name: Some("parentGroupId"), ..member("ParentGroupId", Here(&PlacementGroupId)) },
-]), ..DEFAULT };
 pub static PlacementGroupId: Shape = Shape { name: "PlacementGroupId", ..DEFAULT };
-pub static PlacementGroupIdStringList: Shape = Shape { name: "PlacementGroupIdStringList", kind: Kind::List(Element { location_name: Some("GroupId"), ..Element::of(Here(&PlacementGroupId)) }), ..DEFAULT };
 pub static PlacementGroupInfo: Shape = Shape { name: "PlacementGroupInfo", kind: Kind::Structure(&[
     Member { location_name: Some("supportedStrategies"), ..member("SupportedStrategies", Here(&PlacementGroupStrategyList)) },
 ]), ..DEFAULT };
-pub static PlacementGroupList: Shape = Shape { name: "PlacementGroupList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PlacementGroup)) }), ..DEFAULT };
 pub static PlacementGroupName: Shape = Shape { name: "PlacementGroupName", ..DEFAULT };
-pub static PlacementGroupState: Shape = Shape { name: "PlacementGroupState", values: &["pending", "available", "deleting", "deleted"], ..DEFAULT };
 pub static PlacementGroupStrategy: Shape = Shape { name: "PlacementGroupStrategy", values: &["cluster", "partition", "spread"], ..DEFAULT };
 pub static PlacementGroupStrategyList: Shape = Shape { name: "PlacementGroupStrategyList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PlacementGroupStrategy)) }), ..DEFAULT };
-pub static PlacementGroupStringList: Shape = Shape { name: "PlacementGroupStringList", kind: Kind::List(Element::of(Here(&PlacementGroupName))), ..DEFAULT };
-pub static PlacementStrategy: Shape = Shape { name: "PlacementStrategy", values: &["cluster", "spread", "partition", "precision-time"], ..DEFAULT };
 pub static PlatformValues: Shape = Shape { name: "PlatformValues", values: &["Windows"], ..DEFAULT };
 pub static PortRange: Shape = Shape { name: "PortRange", kind: Kind::Structure(&[
     Member { location_name: Some("from"), ..member("From", Here(&Integer)) },
@@ -3365,7 +3196,6 @@ pub static PrivateIpAddressSpecification: Shape = Shape { name: "PrivateIpAddres
     Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddress", Here(&String)) },
 ]), ..DEFAULT };
 pub static PrivateIpAddressSpecificationList: Shape = Shape { name: "PrivateIpAddressSpecificationList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&PrivateIpAddressSpecification)) }), ..DEFAULT };
-pub static PrivateIpAddressStringList: Shape = Shape { name: "PrivateIpAddressStringList", kind: Kind::List(Element { location_name: Some("PrivateIpAddress"), ..Element::of(Here(&String)) }), ..DEFAULT };
 pub static ProcessorInfo: Shape = Shape { name: "ProcessorInfo", kind: Kind::Structure(&[
     Member { location_name: Some("supportedArchitectures"), ..member("SupportedArchitectures", Here(&ArchitectureTypeList)) },
     Member { location_name: Some("sustainedClockSpeedInGhz"), ..member("SustainedClockSpeedInGhz", Here(&ProcessorSustainedClockSpeed)) },
@@ -3743,7 +3573,6 @@ pub static RunInstancesRequest: Shape = Shape { name: "RunInstancesRequest", kin
     Member { location_name: Some("ebsOptimized"), ..member("EbsOptimized", Here(&Boolean)) },
 ]), ..DEFAULT };
 pub static RunInstancesUserData: Shape = Shape { name: "RunInstancesUserData", sensitive: true, ..DEFAULT };
-pub static SSEType: Shape = Shape { name: "SSEType", values: &["sse-ebs", "sse-kms", "none"], ..DEFAULT };
 pub static ScanResults: Shape = Shape { name: "ScanResults", kind: Kind::Structure(&[
     Member { location_name: Some("highestFindingSeverityLabel"), ..member("HighestFindingSeverityLabel", Here(&SeverityLabel)) },
     Member { location_name: Some("findingScanDate"), ..member("FindingScanDate", Here(&MillisecondDateTime)) },
@@ -3886,7 +3715,6 @@ pub static SpotMarketOptions: Shape = Shape { name: "SpotMarketOptions", kind: K
     member("ValidUntil", Here(&DateTime)),
     member("InstanceInterruptionBehavior", Here(&InstanceInterruptionBehavior)),
 ]), ..DEFAULT };
-pub static SpreadLevel: Shape = Shape { name: "SpreadLevel", values: &["host", "rack"], ..DEFAULT };
 pub static StaleIpPermission: Shape = Shape { name: "StaleIpPermission", kind: Kind::Structure(&[
     Member { location_name: Some("fromPort"), ..member("FromPort", Here(&Integer)) },
     Member { location_name: Some("ipProtocol"), ..member("IpProtocol", Here(&String)) },
@@ -4076,31 +3904,6 @@ pub static TunnelOption: Shape = Shape { name: "TunnelOption", kind: Kind::Struc
     Member { location_name: Some("phase2AdditionalKeyExchangeSet"), ..member("Phase2AdditionalKeyExchanges", Here(&AdditionalKeyExchangesList)) },
 ]), ..DEFAULT };
 pub static TunnelOptionsList: Shape = Shape { name: "TunnelOptionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&TunnelOption)) }), ..DEFAULT };
-pub static UnassignIpv6AddressesRequest: Shape = Shape { name: "UnassignIpv6AddressesRequest", kind: Kind::Structure(&[
-    Member { location_name: Some("Ipv6Prefix"), ..member("Ipv6Prefixes", Here(&IpPrefixList)) },
-    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
-    Member { location_name: Some("ipv6Addresses"), ..member("Ipv6Addresses", Here(&Ipv6AddressList)) },
-]), ..DEFAULT };
-pub static UnassignIpv6AddressesResult: Shape = Shape { name: "UnassignIpv6AddressesResult", kind: Kind::Structure(&[
-    Member { location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&String)) },
-    Member { location_name: Some("unassignedIpv6Addresses"), ..member("UnassignedIpv6Addresses", Here(&Ipv6AddressList)) },
-    Member { location_name: Some("unassignedIpv6PrefixSet"), ..member("UnassignedIpv6Prefixes", Here(&IpPrefixList)) },
-]), ..DEFAULT };
-pub static UnassignPrivateIpAddressesRequest: Shape = Shape { name: "UnassignPrivateIpAddressesRequest", kind: Kind::Structure(&[
-    Member { location_name: Some("Ipv4Prefix"), ..member("Ipv4Prefixes", Here(&IpPrefixList)) },
-    Member { required: true, location_name: Some("networkInterfaceId"), ..member("NetworkInterfaceId", Here(&NetworkInterfaceId)) },
-    Member { location_name: Some("privateIpAddress"), ..member("PrivateIpAddresses", Here(&PrivateIpAddressStringList)) },
-]), ..DEFAULT };
-pub static UnassignPrivateNatGatewayAddressRequest: Shape = Shape { name: "UnassignPrivateNatGatewayAddressRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { required: true, location_name: Some("PrivateIpAddress"), ..member("PrivateIpAddresses", Here(&IpList)) },
-    member("MaxDrainDurationSeconds", Here(&DrainSeconds)),
-    member("DryRun", Here(&Boolean)),
-]), ..DEFAULT };
-pub static UnassignPrivateNatGatewayAddressResult: Shape = Shape { name: "UnassignPrivateNatGatewayAddressResult", kind: Kind::Structure(&[
-    Member { location_name: Some("natGatewayId"), ..member("NatGatewayId", Here(&NatGatewayId)) },
-    Member { location_name: Some("natGatewayAddressSet"), ..member("NatGatewayAddresses", Here(&NatGatewayAddressList)) },
-]), ..DEFAULT };
 pub static UnsuccessfulItem: Shape = Shape { name: "UnsuccessfulItem", kind: Kind::Structure(&[
     Member { location_name: Some("error"), ..member("Error", Here(&UnsuccessfulItemError)) },
     Member { location_name: Some("resourceId"), ..member("ResourceId", Here(&String)) },
@@ -4181,93 +3984,7 @@ pub static VgwTelemetry: Shape = Shape { name: "VgwTelemetry", kind: Kind::Struc
 pub static VgwTelemetryList: Shape = Shape { name: "VgwTelemetryList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VgwTelemetry)) }), ..DEFAULT };
 pub static VirtualizationType: Shape = Shape { name: "VirtualizationType", values: &["hvm", "paravirtual"], ..DEFAULT };
 pub static VirtualizationTypeList: Shape = Shape { name: "VirtualizationTypeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VirtualizationType)) }), ..DEFAULT };
-pub static Volume: Shape = Shape { name: "Volume", kind: Kind::Structure(&[
-    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&String)) },
-    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
-    Member { location_name: Some("sourceVolumeId"), ..member("SourceVolumeId", Here(&String)) },
-    Member { location_name: Some("iops"), ..member("Iops", Here(&Integer)) },
-    Member { location_name: Some("tagSet"), ..member("Tags", Here(&TagList)) },
-    Member { location_name: Some("volumeType"), ..member("VolumeType", Here(&VolumeType)) },
-    Member { location_name: Some("fastRestored"), ..member("FastRestored", Here(&Boolean)) },
-    Member { location_name: Some("multiAttachEnabled"), ..member("MultiAttachEnabled", Here(&Boolean)) },
-    Member { location_name: Some("throughput"), ..member("Throughput", Here(&Integer)) },
-    Member { location_name: Some("sseType"), ..member("SseType", Here(&SSEType)) },
-    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
-    Member { location_name: Some("volumeInitializationRate"), ..member("VolumeInitializationRate", Here(&Integer)) },
-    Member { location_name: Some("volumeArn"), ..member("VolumeArn", Here(&String)) },
-    Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },
-    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
-    Member { location_name: Some("size"), ..member("Size", Here(&Integer)) },
-    Member { location_name: Some("snapshotId"), ..member("SnapshotId", Here(&String)) },
-    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
-    Member { location_name: Some("status"), ..member("State", Here(&VolumeState)) },
-    Member { location_name: Some("createTime"), ..member("CreateTime", Here(&DateTime)) },
-    Member { location_name: Some("attachmentSet"), ..member("Attachments", Here(&VolumeAttachmentList)) },
-    Member { location_name: Some("encrypted"), ..member("Encrypted", Here(&Boolean)) },
-    Member { location_name: Some("kmsKeyId"), ..member("KmsKeyId", Here(&String)) },
-]), ..DEFAULT };
-pub static VolumeAttachment: Shape = Shape { name: "VolumeAttachment", kind: Kind::Structure(&[
-    Member { location_name: Some("deleteOnTermination"), ..member("DeleteOnTermination", Here(&Boolean)) },
-    Member { location_name: Some("associatedResource"), ..member("AssociatedResource", Here(&String)) },
-    Member { location_name: Some("instanceOwningService"), ..member("InstanceOwningService", Here(&String)) },
-    Member { location_name: Some("ebsCardIndex"), ..member("EbsCardIndex", Here(&Integer)) },
-    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
-    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
-    Member { location_name: Some("device"), ..member("Device", Here(&String)) },
-    Member { location_name: Some("status"), ..member("State", Here(&VolumeAttachmentState)) },
-    Member { location_name: Some("attachTime"), ..member("AttachTime", Here(&DateTime)) },
-]), ..DEFAULT };
-pub static VolumeAttachmentList: Shape = Shape { name: "VolumeAttachmentList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeAttachment)) }), ..DEFAULT };
-pub static VolumeAttachmentState: Shape = Shape { name: "VolumeAttachmentState", values: &["attaching", "attached", "detaching", "detached", "busy"], ..DEFAULT };
 pub static VolumeId: Shape = Shape { name: "VolumeId", ..DEFAULT };
-pub static VolumeIdStringList: Shape = Shape { name: "VolumeIdStringList", kind: Kind::List(Element { location_name: Some("VolumeId"), ..Element::of(Here(&VolumeId)) }), ..DEFAULT };
-pub static VolumeList: Shape = Shape { name: "VolumeList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&Volume)) }), ..DEFAULT };
-pub static VolumeState: Shape = Shape { name: "VolumeState", values: &["creating", "available", "in-use", "deleting", "deleted", "error"], ..DEFAULT };
-pub static VolumeStatusAction: Shape = Shape { name: "VolumeStatusAction", kind: Kind::Structure(&[
-    Member { location_name: Some("code"), ..member("Code", Here(&String)) },
-    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
-    Member { location_name: Some("eventId"), ..member("EventId", Here(&String)) },
-    Member { location_name: Some("eventType"), ..member("EventType", Here(&String)) },
-]), ..DEFAULT };
-pub static VolumeStatusActionsList: Shape = Shape { name: "VolumeStatusActionsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusAction)) }), ..DEFAULT };
-pub static VolumeStatusAttachmentStatus: Shape = Shape { name: "VolumeStatusAttachmentStatus", kind: Kind::Structure(&[
-    Member { location_name: Some("ioPerformance"), ..member("IoPerformance", Here(&String)) },
-    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
-]), ..DEFAULT };
-pub static VolumeStatusAttachmentStatusList: Shape = Shape { name: "VolumeStatusAttachmentStatusList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusAttachmentStatus)) }), ..DEFAULT };
-pub static VolumeStatusDetails: Shape = Shape { name: "VolumeStatusDetails", kind: Kind::Structure(&[
-    Member { location_name: Some("name"), ..member("Name", Here(&VolumeStatusName)) },
-    Member { location_name: Some("status"), ..member("Status", Here(&String)) },
-]), ..DEFAULT };
-pub static VolumeStatusDetailsList: Shape = Shape { name: "VolumeStatusDetailsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusDetails)) }), ..DEFAULT };
-pub static VolumeStatusEvent: Shape = Shape { name: "VolumeStatusEvent", kind: Kind::Structure(&[
-    Member { location_name: Some("description"), ..member("Description", Here(&String)) },
-    Member { location_name: Some("eventId"), ..member("EventId", Here(&String)) },
-    Member { location_name: Some("eventType"), ..member("EventType", Here(&String)) },
-    Member { location_name: Some("notAfter"), ..member("NotAfter", Here(&MillisecondDateTime)) },
-    Member { location_name: Some("notBefore"), ..member("NotBefore", Here(&MillisecondDateTime)) },
-    Member { location_name: Some("instanceId"), ..member("InstanceId", Here(&String)) },
-]), ..DEFAULT };
-pub static VolumeStatusEventsList: Shape = Shape { name: "VolumeStatusEventsList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusEvent)) }), ..DEFAULT };
-pub static VolumeStatusInfo: Shape = Shape { name: "VolumeStatusInfo", kind: Kind::Structure(&[
-    Member { location_name: Some("details"), ..member("Details", Here(&VolumeStatusDetailsList)) },
-    Member { location_name: Some("status"), ..member("Status", Here(&VolumeStatusInfoStatus)) },
-]), ..DEFAULT };
-pub static VolumeStatusInfoStatus: Shape = Shape { name: "VolumeStatusInfoStatus", values: &["ok", "impaired", "insufficient-data", "warning"], ..DEFAULT };
-pub static VolumeStatusItem: Shape = Shape { name: "VolumeStatusItem", kind: Kind::Structure(&[
-    Member { location_name: Some("actionsSet"), ..member("Actions", Here(&VolumeStatusActionsList)) },
-    Member { location_name: Some("availabilityZone"), ..member("AvailabilityZone", Here(&String)) },
-    Member { location_name: Some("outpostArn"), ..member("OutpostArn", Here(&String)) },
-    Member { location_name: Some("eventsSet"), ..member("Events", Here(&VolumeStatusEventsList)) },
-    Member { location_name: Some("volumeId"), ..member("VolumeId", Here(&String)) },
-    Member { location_name: Some("volumeStatus"), ..member("VolumeStatus", Here(&VolumeStatusInfo)) },
-    Member { location_name: Some("attachmentStatuses"), ..member("AttachmentStatuses", Here(&VolumeStatusAttachmentStatusList)) },
-    Member { location_name: Some("initializationStatusDetails"), ..member("InitializationStatusDetails", Here(&InitializationStatusDetails)) },
-    Member { location_name: Some("availabilityZoneId"), ..member("AvailabilityZoneId", Here(&String)) },
-    Member { location_name: Some("operator"), ..member("Operator", Here(&OperatorResponse)) },
-]), ..DEFAULT };
-pub static VolumeStatusList: Shape = Shape { name: "VolumeStatusList", kind: Kind::List(Element { location_name: Some("item"), ..Element::of(Here(&VolumeStatusItem)) }), ..DEFAULT };
-pub static VolumeStatusName: Shape = Shape { name: "VolumeStatusName", values: &["io-enabled", "io-performance", "initialization-state"], ..DEFAULT };
 pub static VolumeType: Shape = Shape { name: "VolumeType", values: &["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"], ..DEFAULT };
 pub static Vpc: Shape = Shape { name: "Vpc", kind: Kind::Structure(&[
     Member { location_name: Some("ownerId"), ..member("OwnerId", Here(&String)) },

@@ -94,44 +94,6 @@ structures! {
         0 opt status: String,
         1 opt impaired_since: Timestamp,
     }
-    AssignIpv6AddressesInput: AssignIpv6AddressesRequest {
-        0 opt ipv6_prefix_count: i32,
-        1 opt ipv6_prefixes: Vec<String>,
-        2 req network_interface_id: String,
-        3 opt ipv6_addresses: Vec<String>,
-        4 opt ipv6_address_count: i32,
-    }
-    AssignIpv6AddressesOutput: AssignIpv6AddressesResult {
-        0 opt assigned_ipv6_addresses: Vec<String>,
-        1 opt assigned_ipv6_prefixes: Vec<String>,
-        2 opt network_interface_id: String,
-    }
-    AssignPrivateIpAddressesInput: AssignPrivateIpAddressesRequest {
-        0 opt ipv4_prefixes: Vec<String>,
-        1 opt ipv4_prefix_count: i32,
-        2 req network_interface_id: String,
-        3 opt private_ip_addresses: Vec<String>,
-        4 opt secondary_private_ip_address_count: i32,
-        5 opt allow_reassignment: bool,
-    }
-    AssignPrivateIpAddressesOutput: AssignPrivateIpAddressesResult {
-        0 opt network_interface_id: String,
-        1 opt assigned_private_ip_addresses: Vec<AssignedPrivateIpAddress>,
-        2 opt assigned_ipv4_prefixes: Vec<Ipv4PrefixSpecification>,
-    }
-    AssignPrivateNatGatewayAddressInput: AssignPrivateNatGatewayAddressRequest {
-        0 req nat_gateway_id: String,
-        1 opt private_ip_addresses: Vec<String>,
-        2 opt private_ip_address_count: i32,
-        3 opt dry_run: bool,
-    }
-    AssignPrivateNatGatewayAddressOutput: AssignPrivateNatGatewayAddressResult {
-        0 opt nat_gateway_id: String,
-        1 opt nat_gateway_addresses: Vec<NatGatewayAddress>,
-    }
-    AssignedPrivateIpAddress: AssignedPrivateIpAddress {
-        0 opt private_ip_address: String,
-    }
     AssociateAddressInput: AssociateAddressRequest {
         0 opt allocation_id: String,
         1 opt instance_id: String,
@@ -149,18 +111,6 @@ structures! {
         1 req vpc_id: String,
         2 opt dry_run: bool,
     }
-    AssociateNatGatewayAddressInput: AssociateNatGatewayAddressRequest {
-        0 req nat_gateway_id: String,
-        1 req allocation_ids: Vec<String>,
-        2 opt private_ip_addresses: Vec<String>,
-        3 opt dry_run: bool,
-        4 opt availability_zone: String,
-        5 opt availability_zone_id: String,
-    }
-    AssociateNatGatewayAddressOutput: AssociateNatGatewayAddressResult {
-        0 opt nat_gateway_id: String,
-        1 opt nat_gateway_addresses: Vec<NatGatewayAddress>,
-    }
     AssociateRouteTableInput: AssociateRouteTableRequest {
         0 opt gateway_id: String,
         1 opt public_ipv4_pool: String,
@@ -171,16 +121,6 @@ structures! {
     AssociateRouteTableOutput: AssociateRouteTableResult {
         0 opt association_id: String,
         1 opt association_state: RouteTableAssociationState,
-    }
-    AssociateSubnetCidrBlockInput: AssociateSubnetCidrBlockRequest {
-        0 opt ipv6_ipam_pool_id: String,
-        1 opt ipv6_netmask_length: i32,
-        2 req subnet_id: String,
-        3 opt ipv6_cidr_block: String,
-    }
-    AssociateSubnetCidrBlockOutput: AssociateSubnetCidrBlockResult {
-        0 opt ipv6_cidr_block_association: SubnetIpv6CidrBlockAssociation,
-        1 opt subnet_id: String,
     }
     AssociateVpcCidrBlockInput: AssociateVpcCidrBlockRequest {
         0 opt cidr_block: String,
@@ -921,17 +861,6 @@ structures! {
         1 req instance_id: String,
         2 req attribute: String,
     }
-    DescribeInstanceCreditSpecificationsInput: DescribeInstanceCreditSpecificationsRequest {
-        0 opt dry_run: bool,
-        1 opt filters: Vec<Filter>,
-        2 opt instance_ids: Vec<String>,
-        3 opt max_results: i32,
-        4 opt next_token: String,
-    }
-    DescribeInstanceCreditSpecificationsOutput: DescribeInstanceCreditSpecificationsResult {
-        0 opt instance_credit_specifications: Vec<InstanceCreditSpecification>,
-        1 opt next_token: String,
-    }
     DescribeInstanceStatusInput: DescribeInstanceStatusRequest {
         0 opt instance_ids: Vec<String>,
         1 opt max_results: i32,
@@ -1089,15 +1018,6 @@ structures! {
         0 opt network_interfaces: Vec<NetworkInterface>,
         1 opt next_token: String,
     }
-    DescribePlacementGroupsInput: DescribePlacementGroupsRequest {
-        0 opt group_ids: Vec<String>,
-        1 opt dry_run: bool,
-        2 opt group_names: Vec<String>,
-        3 opt filters: Vec<Filter>,
-    }
-    DescribePlacementGroupsOutput: DescribePlacementGroupsResult {
-        0 opt placement_groups: Vec<PlacementGroup>,
-    }
     DescribePrefixListsInput: DescribePrefixListsRequest {
         0 opt dry_run: bool,
         1 opt filters: Vec<Filter>,
@@ -1189,30 +1109,6 @@ structures! {
     DescribeTagsOutput: DescribeTagsResult {
         0 opt next_token: String,
         1 opt tags: Vec<TagDescription>,
-    }
-    DescribeVolumeStatusInput: DescribeVolumeStatusRequest {
-        0 opt max_results: i32,
-        1 opt next_token: String,
-        2 opt volume_ids: Vec<String>,
-        3 opt include_managed_resources: bool,
-        4 opt dry_run: bool,
-        5 opt filters: Vec<Filter>,
-    }
-    DescribeVolumeStatusOutput: DescribeVolumeStatusResult {
-        0 opt next_token: String,
-        1 opt volume_statuses: Vec<VolumeStatusItem>,
-    }
-    DescribeVolumesInput: DescribeVolumesRequest {
-        0 opt volume_ids: Vec<String>,
-        1 opt include_managed_resources: bool,
-        2 opt dry_run: bool,
-        3 opt filters: Vec<Filter>,
-        4 opt next_token: String,
-        5 opt max_results: i32,
-    }
-    DescribeVolumesOutput: DescribeVolumesResult {
-        0 opt next_token: String,
-        1 opt volumes: Vec<Volume>,
     }
     DescribeVpcAttributeInput: DescribeVpcAttributeRequest {
         0 req attribute: String,
@@ -1317,26 +1213,9 @@ structures! {
         1 opt public_ip: String,
         2 opt dry_run: bool,
     }
-    DisassociateNatGatewayAddressInput: DisassociateNatGatewayAddressRequest {
-        0 req nat_gateway_id: String,
-        1 req association_ids: Vec<String>,
-        2 opt max_drain_duration_seconds: i32,
-        3 opt dry_run: bool,
-    }
-    DisassociateNatGatewayAddressOutput: DisassociateNatGatewayAddressResult {
-        0 opt nat_gateway_id: String,
-        1 opt nat_gateway_addresses: Vec<NatGatewayAddress>,
-    }
     DisassociateRouteTableInput: DisassociateRouteTableRequest {
         0 opt dry_run: bool,
         1 req association_id: String,
-    }
-    DisassociateSubnetCidrBlockInput: DisassociateSubnetCidrBlockRequest {
-        0 req association_id: String,
-    }
-    DisassociateSubnetCidrBlockOutput: DisassociateSubnetCidrBlockResult {
-        0 opt ipv6_cidr_block_association: SubnetIpv6CidrBlockAssociation,
-        1 opt subnet_id: String,
     }
     DisassociateVpcCidrBlockInput: DisassociateVpcCidrBlockRequest {
         0 req association_id: String,
@@ -1656,11 +1535,6 @@ structures! {
     InferenceDeviceMemoryInfo: InferenceDeviceMemoryInfo {
         0 opt size_in_mib: i32,
     }
-    InitializationStatusDetails: InitializationStatusDetails {
-        0 opt initialization_type: String,
-        1 opt progress: i64,
-        2 opt estimated_time_to_complete_in_seconds: i64,
-    }
     Instance: Instance {
         0 opt architecture: String,
         1 opt block_device_mappings: Vec<InstanceBlockDeviceMapping>,
@@ -1759,10 +1633,6 @@ structures! {
         1 opt ebs: EbsInstanceBlockDeviceSpecification,
         2 opt virtual_name: String,
         3 opt no_device: String,
-    }
-    InstanceCreditSpecification: InstanceCreditSpecification {
-        0 opt instance_id: String,
-        1 opt cpu_credits: String,
     }
     InstanceIpv4Prefix: InstanceIpv4Prefix {
         0 opt ipv4_prefix: String,
@@ -2492,19 +2362,6 @@ structures! {
         16 opt sriov_net_support: AttributeValue,
         17 opt ena_support: AttributeBooleanValue,
     }
-    ModifyInstanceMetadataOptionsInput: ModifyInstanceMetadataOptionsRequest {
-        0 req instance_id: String,
-        1 opt http_tokens: String,
-        2 opt http_put_response_hop_limit: i32,
-        3 opt http_endpoint: String,
-        4 opt dry_run: bool,
-        5 opt http_protocol_ipv6: String,
-        6 opt instance_metadata_tags: String,
-    }
-    ModifyInstanceMetadataOptionsOutput: ModifyInstanceMetadataOptionsResult {
-        0 opt instance_id: String,
-        1 opt instance_metadata_options: InstanceMetadataOptionsResponse,
-    }
     ModifyLaunchTemplateInput: ModifyLaunchTemplateRequest {
         0 opt dry_run: bool,
         1 opt client_token: String,
@@ -2884,19 +2741,6 @@ structures! {
         7 opt host_resource_group_arn: String,
         8 opt group_id: String,
         9 opt availability_zone: String,
-    }
-    PlacementGroup: PlacementGroup {
-        0 opt group_name: String,
-        1 opt state: String,
-        2 opt strategy: String,
-        3 opt partition_count: i32,
-        4 opt group_id: String,
-        5 opt tags: Vec<Tag>,
-        6 opt group_arn: String,
-        7 opt spread_level: String,
-        8 opt linked_group_id: String,
-        9 opt operator: OperatorResponse,
-        10 opt parent_group_id: String,
     }
     PlacementGroupInfo: PlacementGroupInfo {
         0 opt supported_strategies: Vec<String>,
@@ -3541,31 +3385,6 @@ structures! {
         21 opt phase1_additional_key_exchanges: Vec<VpnAdditionalKeyExchange>,
         22 opt phase2_additional_key_exchanges: Vec<VpnAdditionalKeyExchange>,
     }
-    UnassignIpv6AddressesInput: UnassignIpv6AddressesRequest {
-        0 opt ipv6_prefixes: Vec<String>,
-        1 req network_interface_id: String,
-        2 opt ipv6_addresses: Vec<String>,
-    }
-    UnassignIpv6AddressesOutput: UnassignIpv6AddressesResult {
-        0 opt network_interface_id: String,
-        1 opt unassigned_ipv6_addresses: Vec<String>,
-        2 opt unassigned_ipv6_prefixes: Vec<String>,
-    }
-    UnassignPrivateIpAddressesInput: UnassignPrivateIpAddressesRequest {
-        0 opt ipv4_prefixes: Vec<String>,
-        1 req network_interface_id: String,
-        2 opt private_ip_addresses: Vec<String>,
-    }
-    UnassignPrivateNatGatewayAddressInput: UnassignPrivateNatGatewayAddressRequest {
-        0 req nat_gateway_id: String,
-        1 req private_ip_addresses: Vec<String>,
-        2 opt max_drain_duration_seconds: i32,
-        3 opt dry_run: bool,
-    }
-    UnassignPrivateNatGatewayAddressOutput: UnassignPrivateNatGatewayAddressResult {
-        0 opt nat_gateway_id: String,
-        1 opt nat_gateway_addresses: Vec<NatGatewayAddress>,
-    }
     UnsuccessfulItem: UnsuccessfulItem {
         0 opt error: UnsuccessfulItemError,
         1 opt resource_id: String,
@@ -3632,80 +3451,6 @@ structures! {
         3 opt status: String,
         4 opt status_message: String,
         5 opt certificate_arn: String,
-    }
-    Volume: Volume {
-        0 opt availability_zone_id: String,
-        1 opt outpost_arn: String,
-        2 opt source_volume_id: String,
-        3 opt iops: i32,
-        4 opt tags: Vec<Tag>,
-        5 opt volume_type: String,
-        6 opt fast_restored: bool,
-        7 opt multi_attach_enabled: bool,
-        8 opt throughput: i32,
-        9 opt sse_type: String,
-        10 opt operator: OperatorResponse,
-        11 opt volume_initialization_rate: i32,
-        12 opt volume_arn: String,
-        13 opt owner_id: String,
-        14 opt volume_id: String,
-        15 opt size: i32,
-        16 opt snapshot_id: String,
-        17 opt availability_zone: String,
-        18 opt state: String,
-        19 opt create_time: Timestamp,
-        20 opt attachments: Vec<VolumeAttachment>,
-        21 opt encrypted: bool,
-        22 opt kms_key_id: String,
-    }
-    VolumeAttachment: VolumeAttachment {
-        0 opt delete_on_termination: bool,
-        1 opt associated_resource: String,
-        2 opt instance_owning_service: String,
-        3 opt ebs_card_index: i32,
-        4 opt volume_id: String,
-        5 opt instance_id: String,
-        6 opt device: String,
-        7 opt state: String,
-        8 opt attach_time: Timestamp,
-    }
-    VolumeStatusAction: VolumeStatusAction {
-        0 opt code: String,
-        1 opt description: String,
-        2 opt event_id: String,
-        3 opt event_type: String,
-    }
-    VolumeStatusAttachmentStatus: VolumeStatusAttachmentStatus {
-        0 opt io_performance: String,
-        1 opt instance_id: String,
-    }
-    VolumeStatusDetails: VolumeStatusDetails {
-        0 opt name: String,
-        1 opt status: String,
-    }
-    VolumeStatusEvent: VolumeStatusEvent {
-        0 opt description: String,
-        1 opt event_id: String,
-        2 opt event_type: String,
-        3 opt not_after: Timestamp,
-        4 opt not_before: Timestamp,
-        5 opt instance_id: String,
-    }
-    VolumeStatusInfo: VolumeStatusInfo {
-        0 opt details: Vec<VolumeStatusDetails>,
-        1 opt status: String,
-    }
-    VolumeStatusItem: VolumeStatusItem {
-        0 opt actions: Vec<VolumeStatusAction>,
-        1 opt availability_zone: String,
-        2 opt outpost_arn: String,
-        3 opt events: Vec<VolumeStatusEvent>,
-        4 opt volume_id: String,
-        5 opt volume_status: VolumeStatusInfo,
-        6 opt attachment_statuses: Vec<VolumeStatusAttachmentStatus>,
-        7 opt initialization_status_details: InitializationStatusDetails,
-        8 opt availability_zone_id: String,
-        9 opt operator: OperatorResponse,
     }
     Vpc: Vpc {
         0 opt owner_id: String,

@@ -270,17 +270,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "CreateSAMLProvider",
-        input: Some(Here(&shapes::CreateSAMLProviderRequest)),
-        output: Some(Here(&shapes::CreateSAMLProviderResponse)),
-        result_wrapper: Some("CreateSAMLProviderResult"),
-        errors: &[
-            &shapes::ERROR_InvalidInputException,
-            &shapes::ERROR_EntityAlreadyExistsException,
-            &shapes::ERROR_LimitExceededException,
-            &shapes::ERROR_ConcurrentModificationException,
-            &shapes::ERROR_ServiceFailureException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -510,14 +499,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "DeleteSAMLProvider",
-        input: Some(Here(&shapes::DeleteSAMLProviderRequest)),
-        errors: &[
-            &shapes::ERROR_InvalidInputException,
-            &shapes::ERROR_LimitExceededException,
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_ServiceFailureException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -711,14 +692,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GenerateServiceLastAccessedDetails",
-        input: Some(Here(&shapes::GenerateServiceLastAccessedDetailsRequest)),
-        output: Some(Here(&shapes::GenerateServiceLastAccessedDetailsResponse)),
-        result_wrapper: Some("GenerateServiceLastAccessedDetailsResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -940,15 +913,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetSAMLProvider",
-        input: Some(Here(&shapes::GetSAMLProviderRequest)),
-        output: Some(Here(&shapes::GetSAMLProviderResponse)),
-        result_wrapper: Some("GetSAMLProviderResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-            &shapes::ERROR_ServiceFailureException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -977,30 +941,10 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "GetServiceLastAccessedDetails",
-        input: Some(Here(&shapes::GetServiceLastAccessedDetailsRequest)),
-        output: Some(Here(&shapes::GetServiceLastAccessedDetailsResponse)),
-        result_wrapper: Some("GetServiceLastAccessedDetailsResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "GetServiceLastAccessedDetailsWithEntities",
-        input: Some(Here(
-            &shapes::GetServiceLastAccessedDetailsWithEntitiesRequest,
-        )),
-        output: Some(Here(
-            &shapes::GetServiceLastAccessedDetailsWithEntitiesResponse,
-        )),
-        result_wrapper: Some("GetServiceLastAccessedDetailsWithEntitiesResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1245,14 +1189,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListPoliciesGrantingServiceAccess",
-        input: Some(Here(&shapes::ListPoliciesGrantingServiceAccessRequest)),
-        output: Some(Here(&shapes::ListPoliciesGrantingServiceAccessResponse)),
-        result_wrapper: Some("ListPoliciesGrantingServiceAccessResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1316,15 +1252,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ListSAMLProviderTags",
-        input: Some(Here(&shapes::ListSAMLProviderTagsRequest)),
-        output: Some(Here(&shapes::ListSAMLProviderTagsResponse)),
-        result_wrapper: Some("ListSAMLProviderTagsResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_ServiceFailureException,
-            &shapes::ERROR_InvalidInputException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1675,15 +1602,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "TagSAMLProvider",
-        input: Some(Here(&shapes::TagSAMLProviderRequest)),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_LimitExceededException,
-            &shapes::ERROR_InvalidInputException,
-            &shapes::ERROR_ConcurrentModificationException,
-            &shapes::ERROR_ServiceFailureException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1773,14 +1691,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UntagSAMLProvider",
-        input: Some(Here(&shapes::UntagSAMLProviderRequest)),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-            &shapes::ERROR_ConcurrentModificationException,
-            &shapes::ERROR_ServiceFailureException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
@@ -1912,17 +1822,6 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "UpdateSAMLProvider",
-        input: Some(Here(&shapes::UpdateSAMLProviderRequest)),
-        output: Some(Here(&shapes::UpdateSAMLProviderResponse)),
-        result_wrapper: Some("UpdateSAMLProviderResult"),
-        errors: &[
-            &shapes::ERROR_NoSuchEntityException,
-            &shapes::ERROR_InvalidInputException,
-            &shapes::ERROR_LimitExceededException,
-            &shapes::ERROR_ServiceFailureException,
-            &shapes::ERROR_ConcurrentModificationException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {

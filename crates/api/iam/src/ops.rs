@@ -23,7 +23,6 @@ operation_structs! {
     CreatePolicy(types::CreatePolicyInput) -> types::CreatePolicyOutput;
     CreatePolicyVersion(types::CreatePolicyVersionInput) -> types::CreatePolicyVersionOutput;
     CreateRole(types::CreateRoleInput) -> types::CreateRoleOutput;
-    CreateSAMLProvider(types::CreateSAMLProviderInput) -> types::CreateSAMLProviderOutput;
     CreateServiceLinkedRole(types::CreateServiceLinkedRoleInput) -> types::CreateServiceLinkedRoleOutput;
     CreateServiceSpecificCredential(types::CreateServiceSpecificCredentialInput) -> types::CreateServiceSpecificCredentialOutput;
     CreateUser(types::CreateUserInput) -> types::CreateUserOutput;
@@ -42,7 +41,6 @@ operation_structs! {
     DeleteRole(types::DeleteRoleInput) -> Unit;
     DeleteRolePermissionsBoundary(types::DeleteRolePermissionsBoundaryInput) -> Unit;
     DeleteRolePolicy(types::DeleteRolePolicyInput) -> Unit;
-    DeleteSAMLProvider(types::DeleteSAMLProviderInput) -> Unit;
     DeleteSSHPublicKey(types::DeleteSSHPublicKeyInput) -> Unit;
     DeleteServerCertificate(types::DeleteServerCertificateInput) -> Unit;
     DeleteServiceLinkedRole(types::DeleteServiceLinkedRoleInput) -> types::DeleteServiceLinkedRoleOutput;
@@ -57,7 +55,6 @@ operation_structs! {
     DetachUserPolicy(types::DetachUserPolicyInput) -> Unit;
     EnableMFADevice(types::EnableMFADeviceInput) -> Unit;
     GenerateCredentialReport(Unit) -> types::GenerateCredentialReportOutput;
-    GenerateServiceLastAccessedDetails(types::GenerateServiceLastAccessedDetailsInput) -> types::GenerateServiceLastAccessedDetailsOutput;
     GetAccessKeyLastUsed(types::GetAccessKeyLastUsedInput) -> types::GetAccessKeyLastUsedOutput;
     GetAccountAuthorizationDetails(types::GetAccountAuthorizationDetailsInput) -> types::GetAccountAuthorizationDetailsOutput;
     GetAccountPasswordPolicy(Unit) -> types::GetAccountPasswordPolicyOutput;
@@ -75,11 +72,8 @@ operation_structs! {
     GetPolicyVersion(types::GetPolicyVersionInput) -> types::GetPolicyVersionOutput;
     GetRole(types::GetRoleInput) -> types::GetRoleOutput;
     GetRolePolicy(types::GetRolePolicyInput) -> types::GetRolePolicyOutput;
-    GetSAMLProvider(types::GetSAMLProviderInput) -> types::GetSAMLProviderOutput;
     GetSSHPublicKey(types::GetSSHPublicKeyInput) -> types::GetSSHPublicKeyOutput;
     GetServerCertificate(types::GetServerCertificateInput) -> types::GetServerCertificateOutput;
-    GetServiceLastAccessedDetails(types::GetServiceLastAccessedDetailsInput) -> types::GetServiceLastAccessedDetailsOutput;
-    GetServiceLastAccessedDetailsWithEntities(types::GetServiceLastAccessedDetailsWithEntitiesInput) -> types::GetServiceLastAccessedDetailsWithEntitiesOutput;
     GetServiceLinkedRoleDeletionStatus(types::GetServiceLinkedRoleDeletionStatusInput) -> types::GetServiceLinkedRoleDeletionStatusOutput;
     GetUser(types::GetUserInput) -> types::GetUserOutput;
     GetUserPolicy(types::GetUserPolicyInput) -> types::GetUserPolicyOutput;
@@ -100,13 +94,11 @@ operation_structs! {
     ListOpenIDConnectProviderTags(types::ListOpenIDConnectProviderTagsInput) -> types::ListOpenIDConnectProviderTagsOutput;
     ListOpenIDConnectProviders(types::ListOpenIDConnectProvidersInput) -> types::ListOpenIDConnectProvidersOutput;
     ListPolicies(types::ListPoliciesInput) -> types::ListPoliciesOutput;
-    ListPoliciesGrantingServiceAccess(types::ListPoliciesGrantingServiceAccessInput) -> types::ListPoliciesGrantingServiceAccessOutput;
     ListPolicyTags(types::ListPolicyTagsInput) -> types::ListPolicyTagsOutput;
     ListPolicyVersions(types::ListPolicyVersionsInput) -> types::ListPolicyVersionsOutput;
     ListRolePolicies(types::ListRolePoliciesInput) -> types::ListRolePoliciesOutput;
     ListRoleTags(types::ListRoleTagsInput) -> types::ListRoleTagsOutput;
     ListRoles(types::ListRolesInput) -> types::ListRolesOutput;
-    ListSAMLProviderTags(types::ListSAMLProviderTagsInput) -> types::ListSAMLProviderTagsOutput;
     ListSAMLProviders(types::ListSAMLProvidersInput) -> types::ListSAMLProvidersOutput;
     ListSSHPublicKeys(types::ListSSHPublicKeysInput) -> types::ListSSHPublicKeysOutput;
     ListServerCertificateTags(types::ListServerCertificateTagsInput) -> types::ListServerCertificateTagsOutput;
@@ -136,7 +128,6 @@ operation_structs! {
     TagOpenIDConnectProvider(types::TagOpenIDConnectProviderInput) -> Unit;
     TagPolicy(types::TagPolicyInput) -> Unit;
     TagRole(types::TagRoleInput) -> Unit;
-    TagSAMLProvider(types::TagSAMLProviderInput) -> Unit;
     TagServerCertificate(types::TagServerCertificateInput) -> Unit;
     TagUser(types::TagUserInput) -> Unit;
     UntagInstanceProfile(types::UntagInstanceProfileInput) -> Unit;
@@ -144,7 +135,6 @@ operation_structs! {
     UntagOpenIDConnectProvider(types::UntagOpenIDConnectProviderInput) -> Unit;
     UntagPolicy(types::UntagPolicyInput) -> Unit;
     UntagRole(types::UntagRoleInput) -> Unit;
-    UntagSAMLProvider(types::UntagSAMLProviderInput) -> Unit;
     UntagServerCertificate(types::UntagServerCertificateInput) -> Unit;
     UntagUser(types::UntagUserInput) -> Unit;
     UpdateAccessKey(types::UpdateAccessKeyInput) -> Unit;
@@ -155,7 +145,6 @@ operation_structs! {
     UpdateOpenIDConnectProviderThumbprint(types::UpdateOpenIDConnectProviderThumbprintInput) -> Unit;
     UpdateRole(types::UpdateRoleInput) -> types::UpdateRoleOutput;
     UpdateRoleDescription(types::UpdateRoleDescriptionInput) -> types::UpdateRoleDescriptionOutput;
-    UpdateSAMLProvider(types::UpdateSAMLProviderInput) -> types::UpdateSAMLProviderOutput;
     UpdateSSHPublicKey(types::UpdateSSHPublicKeyInput) -> Unit;
     UpdateServerCertificate(types::UpdateServerCertificateInput) -> Unit;
     UpdateServiceSpecificCredential(types::UpdateServiceSpecificCredentialInput) -> Unit;
@@ -170,7 +159,7 @@ operation_structs! {
 #[macro_export]
 macro_rules! operations {
 ($with:ident) => {
-$with! { $crate::ops::AddClientIDToOpenIDConnectProvider, $crate::ops::AddRoleToInstanceProfile, $crate::ops::AddUserToGroup, $crate::ops::AttachGroupPolicy, $crate::ops::AttachRolePolicy, $crate::ops::AttachUserPolicy, $crate::ops::ChangePassword, $crate::ops::CreateAccessKey, $crate::ops::CreateAccountAlias, $crate::ops::CreateGroup, $crate::ops::CreateInstanceProfile, $crate::ops::CreateLoginProfile, $crate::ops::CreateOpenIDConnectProvider, $crate::ops::CreatePolicy, $crate::ops::CreatePolicyVersion, $crate::ops::CreateRole, $crate::ops::CreateSAMLProvider, $crate::ops::CreateServiceLinkedRole, $crate::ops::CreateServiceSpecificCredential, $crate::ops::CreateUser, $crate::ops::CreateVirtualMFADevice, $crate::ops::DeactivateMFADevice, $crate::ops::DeleteAccessKey, $crate::ops::DeleteAccountAlias, $crate::ops::DeleteAccountPasswordPolicy, $crate::ops::DeleteGroup, $crate::ops::DeleteGroupPolicy, $crate::ops::DeleteInstanceProfile, $crate::ops::DeleteLoginProfile, $crate::ops::DeleteOpenIDConnectProvider, $crate::ops::DeletePolicy, $crate::ops::DeletePolicyVersion, $crate::ops::DeleteRole, $crate::ops::DeleteRolePermissionsBoundary, $crate::ops::DeleteRolePolicy, $crate::ops::DeleteSAMLProvider, $crate::ops::DeleteSSHPublicKey, $crate::ops::DeleteServerCertificate, $crate::ops::DeleteServiceLinkedRole, $crate::ops::DeleteServiceSpecificCredential, $crate::ops::DeleteSigningCertificate, $crate::ops::DeleteUser, $crate::ops::DeleteUserPermissionsBoundary, $crate::ops::DeleteUserPolicy, $crate::ops::DeleteVirtualMFADevice, $crate::ops::DetachGroupPolicy, $crate::ops::DetachRolePolicy, $crate::ops::DetachUserPolicy, $crate::ops::EnableMFADevice, $crate::ops::GenerateCredentialReport, $crate::ops::GenerateServiceLastAccessedDetails, $crate::ops::GetAccessKeyLastUsed, $crate::ops::GetAccountAuthorizationDetails, $crate::ops::GetAccountPasswordPolicy, $crate::ops::GetAccountSummary, $crate::ops::GetContextKeysForCustomPolicy, $crate::ops::GetContextKeysForPrincipalPolicy, $crate::ops::GetCredentialReport, $crate::ops::GetGroup, $crate::ops::GetGroupPolicy, $crate::ops::GetInstanceProfile, $crate::ops::GetLoginProfile, $crate::ops::GetMFADevice, $crate::ops::GetOpenIDConnectProvider, $crate::ops::GetPolicy, $crate::ops::GetPolicyVersion, $crate::ops::GetRole, $crate::ops::GetRolePolicy, $crate::ops::GetSAMLProvider, $crate::ops::GetSSHPublicKey, $crate::ops::GetServerCertificate, $crate::ops::GetServiceLastAccessedDetails, $crate::ops::GetServiceLastAccessedDetailsWithEntities, $crate::ops::GetServiceLinkedRoleDeletionStatus, $crate::ops::GetUser, $crate::ops::GetUserPolicy, $crate::ops::ListAccessKeys, $crate::ops::ListAccountAliases, $crate::ops::ListAttachedGroupPolicies, $crate::ops::ListAttachedRolePolicies, $crate::ops::ListAttachedUserPolicies, $crate::ops::ListEntitiesForPolicy, $crate::ops::ListGroupPolicies, $crate::ops::ListGroups, $crate::ops::ListGroupsForUser, $crate::ops::ListInstanceProfileTags, $crate::ops::ListInstanceProfiles, $crate::ops::ListInstanceProfilesForRole, $crate::ops::ListMFADeviceTags, $crate::ops::ListMFADevices, $crate::ops::ListOpenIDConnectProviderTags, $crate::ops::ListOpenIDConnectProviders, $crate::ops::ListPolicies, $crate::ops::ListPoliciesGrantingServiceAccess, $crate::ops::ListPolicyTags, $crate::ops::ListPolicyVersions, $crate::ops::ListRolePolicies, $crate::ops::ListRoleTags, $crate::ops::ListRoles, $crate::ops::ListSAMLProviderTags, $crate::ops::ListSAMLProviders, $crate::ops::ListSSHPublicKeys, $crate::ops::ListServerCertificateTags, $crate::ops::ListServerCertificates, $crate::ops::ListServiceSpecificCredentials, $crate::ops::ListSigningCertificates, $crate::ops::ListUserPolicies, $crate::ops::ListUserTags, $crate::ops::ListUsers, $crate::ops::ListVirtualMFADevices, $crate::ops::PutGroupPolicy, $crate::ops::PutRolePermissionsBoundary, $crate::ops::PutRolePolicy, $crate::ops::PutUserPermissionsBoundary, $crate::ops::PutUserPolicy, $crate::ops::RemoveClientIDFromOpenIDConnectProvider, $crate::ops::RemoveRoleFromInstanceProfile, $crate::ops::RemoveUserFromGroup, $crate::ops::ResetServiceSpecificCredential, $crate::ops::ResyncMFADevice, $crate::ops::SetDefaultPolicyVersion, $crate::ops::SetSecurityTokenServicePreferences, $crate::ops::SimulateCustomPolicy, $crate::ops::SimulatePrincipalPolicy, $crate::ops::TagInstanceProfile, $crate::ops::TagMFADevice, $crate::ops::TagOpenIDConnectProvider, $crate::ops::TagPolicy, $crate::ops::TagRole, $crate::ops::TagSAMLProvider, $crate::ops::TagServerCertificate, $crate::ops::TagUser, $crate::ops::UntagInstanceProfile, $crate::ops::UntagMFADevice, $crate::ops::UntagOpenIDConnectProvider, $crate::ops::UntagPolicy, $crate::ops::UntagRole, $crate::ops::UntagSAMLProvider, $crate::ops::UntagServerCertificate, $crate::ops::UntagUser, $crate::ops::UpdateAccessKey, $crate::ops::UpdateAccountPasswordPolicy, $crate::ops::UpdateAssumeRolePolicy, $crate::ops::UpdateGroup, $crate::ops::UpdateLoginProfile, $crate::ops::UpdateOpenIDConnectProviderThumbprint, $crate::ops::UpdateRole, $crate::ops::UpdateRoleDescription, $crate::ops::UpdateSAMLProvider, $crate::ops::UpdateSSHPublicKey, $crate::ops::UpdateServerCertificate, $crate::ops::UpdateServiceSpecificCredential, $crate::ops::UpdateSigningCertificate, $crate::ops::UpdateUser, $crate::ops::UploadSSHPublicKey, $crate::ops::UploadServerCertificate, $crate::ops::UploadSigningCertificate }
+$with! { $crate::ops::AddClientIDToOpenIDConnectProvider, $crate::ops::AddRoleToInstanceProfile, $crate::ops::AddUserToGroup, $crate::ops::AttachGroupPolicy, $crate::ops::AttachRolePolicy, $crate::ops::AttachUserPolicy, $crate::ops::ChangePassword, $crate::ops::CreateAccessKey, $crate::ops::CreateAccountAlias, $crate::ops::CreateGroup, $crate::ops::CreateInstanceProfile, $crate::ops::CreateLoginProfile, $crate::ops::CreateOpenIDConnectProvider, $crate::ops::CreatePolicy, $crate::ops::CreatePolicyVersion, $crate::ops::CreateRole, $crate::ops::CreateServiceLinkedRole, $crate::ops::CreateServiceSpecificCredential, $crate::ops::CreateUser, $crate::ops::CreateVirtualMFADevice, $crate::ops::DeactivateMFADevice, $crate::ops::DeleteAccessKey, $crate::ops::DeleteAccountAlias, $crate::ops::DeleteAccountPasswordPolicy, $crate::ops::DeleteGroup, $crate::ops::DeleteGroupPolicy, $crate::ops::DeleteInstanceProfile, $crate::ops::DeleteLoginProfile, $crate::ops::DeleteOpenIDConnectProvider, $crate::ops::DeletePolicy, $crate::ops::DeletePolicyVersion, $crate::ops::DeleteRole, $crate::ops::DeleteRolePermissionsBoundary, $crate::ops::DeleteRolePolicy, $crate::ops::DeleteSSHPublicKey, $crate::ops::DeleteServerCertificate, $crate::ops::DeleteServiceLinkedRole, $crate::ops::DeleteServiceSpecificCredential, $crate::ops::DeleteSigningCertificate, $crate::ops::DeleteUser, $crate::ops::DeleteUserPermissionsBoundary, $crate::ops::DeleteUserPolicy, $crate::ops::DeleteVirtualMFADevice, $crate::ops::DetachGroupPolicy, $crate::ops::DetachRolePolicy, $crate::ops::DetachUserPolicy, $crate::ops::EnableMFADevice, $crate::ops::GenerateCredentialReport, $crate::ops::GetAccessKeyLastUsed, $crate::ops::GetAccountAuthorizationDetails, $crate::ops::GetAccountPasswordPolicy, $crate::ops::GetAccountSummary, $crate::ops::GetContextKeysForCustomPolicy, $crate::ops::GetContextKeysForPrincipalPolicy, $crate::ops::GetCredentialReport, $crate::ops::GetGroup, $crate::ops::GetGroupPolicy, $crate::ops::GetInstanceProfile, $crate::ops::GetLoginProfile, $crate::ops::GetMFADevice, $crate::ops::GetOpenIDConnectProvider, $crate::ops::GetPolicy, $crate::ops::GetPolicyVersion, $crate::ops::GetRole, $crate::ops::GetRolePolicy, $crate::ops::GetSSHPublicKey, $crate::ops::GetServerCertificate, $crate::ops::GetServiceLinkedRoleDeletionStatus, $crate::ops::GetUser, $crate::ops::GetUserPolicy, $crate::ops::ListAccessKeys, $crate::ops::ListAccountAliases, $crate::ops::ListAttachedGroupPolicies, $crate::ops::ListAttachedRolePolicies, $crate::ops::ListAttachedUserPolicies, $crate::ops::ListEntitiesForPolicy, $crate::ops::ListGroupPolicies, $crate::ops::ListGroups, $crate::ops::ListGroupsForUser, $crate::ops::ListInstanceProfileTags, $crate::ops::ListInstanceProfiles, $crate::ops::ListInstanceProfilesForRole, $crate::ops::ListMFADeviceTags, $crate::ops::ListMFADevices, $crate::ops::ListOpenIDConnectProviderTags, $crate::ops::ListOpenIDConnectProviders, $crate::ops::ListPolicies, $crate::ops::ListPolicyTags, $crate::ops::ListPolicyVersions, $crate::ops::ListRolePolicies, $crate::ops::ListRoleTags, $crate::ops::ListRoles, $crate::ops::ListSAMLProviders, $crate::ops::ListSSHPublicKeys, $crate::ops::ListServerCertificateTags, $crate::ops::ListServerCertificates, $crate::ops::ListServiceSpecificCredentials, $crate::ops::ListSigningCertificates, $crate::ops::ListUserPolicies, $crate::ops::ListUserTags, $crate::ops::ListUsers, $crate::ops::ListVirtualMFADevices, $crate::ops::PutGroupPolicy, $crate::ops::PutRolePermissionsBoundary, $crate::ops::PutRolePolicy, $crate::ops::PutUserPermissionsBoundary, $crate::ops::PutUserPolicy, $crate::ops::RemoveClientIDFromOpenIDConnectProvider, $crate::ops::RemoveRoleFromInstanceProfile, $crate::ops::RemoveUserFromGroup, $crate::ops::ResetServiceSpecificCredential, $crate::ops::ResyncMFADevice, $crate::ops::SetDefaultPolicyVersion, $crate::ops::SetSecurityTokenServicePreferences, $crate::ops::SimulateCustomPolicy, $crate::ops::SimulatePrincipalPolicy, $crate::ops::TagInstanceProfile, $crate::ops::TagMFADevice, $crate::ops::TagOpenIDConnectProvider, $crate::ops::TagPolicy, $crate::ops::TagRole, $crate::ops::TagServerCertificate, $crate::ops::TagUser, $crate::ops::UntagInstanceProfile, $crate::ops::UntagMFADevice, $crate::ops::UntagOpenIDConnectProvider, $crate::ops::UntagPolicy, $crate::ops::UntagRole, $crate::ops::UntagServerCertificate, $crate::ops::UntagUser, $crate::ops::UpdateAccessKey, $crate::ops::UpdateAccountPasswordPolicy, $crate::ops::UpdateAssumeRolePolicy, $crate::ops::UpdateGroup, $crate::ops::UpdateLoginProfile, $crate::ops::UpdateOpenIDConnectProviderThumbprint, $crate::ops::UpdateRole, $crate::ops::UpdateRoleDescription, $crate::ops::UpdateSSHPublicKey, $crate::ops::UpdateServerCertificate, $crate::ops::UpdateServiceSpecificCredential, $crate::ops::UpdateSigningCertificate, $crate::ops::UpdateUser, $crate::ops::UploadSSHPublicKey, $crate::ops::UploadServerCertificate, $crate::ops::UploadSigningCertificate }
 };
 }
 
@@ -219,8 +208,6 @@ pub type DeleteRoleOutput = Unit;
 pub type DeleteRolePermissionsBoundaryOutput = Unit;
 
 pub type DeleteRolePolicyOutput = Unit;
-
-pub type DeleteSAMLProviderOutput = Unit;
 
 pub type DeleteSSHPublicKeyOutput = Unit;
 
@@ -294,8 +281,6 @@ pub type TagPolicyOutput = Unit;
 
 pub type TagRoleOutput = Unit;
 
-pub type TagSAMLProviderOutput = Unit;
-
 pub type TagServerCertificateOutput = Unit;
 
 pub type TagUserOutput = Unit;
@@ -309,8 +294,6 @@ pub type UntagOpenIDConnectProviderOutput = Unit;
 pub type UntagPolicyOutput = Unit;
 
 pub type UntagRoleOutput = Unit;
-
-pub type UntagSAMLProviderOutput = Unit;
 
 pub type UntagServerCertificateOutput = Unit;
 

@@ -5,7 +5,6 @@
 use neargate_wire::schema::*;
 use neargate_wire::schema::{SHAPE as DEFAULT, Target::Here};
 
-pub static AccessAdvisorUsageGranularityType: Shape = Shape { name: "AccessAdvisorUsageGranularityType", values: &["SERVICE_LEVEL", "ACTION_LEVEL"], ..DEFAULT };
 pub static AccessKey: Shape = Shape { name: "AccessKey", kind: Kind::Structure(&[
     Member { required: true, ..member("UserName", Here(&userNameType)) },
     Member { required: true, ..member("AccessKeyId", Here(&accessKeyIdType)) },
@@ -157,17 +156,6 @@ pub static CreateRoleRequest: Shape = Shape { name: "CreateRoleRequest", kind: K
 pub static CreateRoleResponse: Shape = Shape { name: "CreateRoleResponse", kind: Kind::Structure(&[
     Member { required: true, ..member("Role", Here(&Role)) },
 ]), ..DEFAULT };
-pub static CreateSAMLProviderRequest: Shape = Shape { name: "CreateSAMLProviderRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("SAMLMetadataDocument", Here(&SAMLMetadataDocumentType)) },
-    Member { required: true, ..member("Name", Here(&SAMLProviderNameType)) },
-    member("Tags", Here(&tagListType)),
-    member("AssertionEncryptionMode", Here(&assertionEncryptionModeType)),
-    member("AddPrivateKey", Here(&privateKeyType)),
-]), ..DEFAULT };
-pub static CreateSAMLProviderResponse: Shape = Shape { name: "CreateSAMLProviderResponse", kind: Kind::Structure(&[
-    member("SAMLProviderArn", Here(&arnType)),
-    member("Tags", Here(&tagListType)),
-]), ..DEFAULT };
 pub static CreateServiceLinkedRoleRequest: Shape = Shape { name: "CreateServiceLinkedRoleRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("AWSServiceName", Here(&groupNameType)) },
     member("Description", Here(&roleDescriptionType)),
@@ -257,9 +245,6 @@ pub static DeleteRolePolicyRequest: Shape = Shape { name: "DeleteRolePolicyReque
 pub static DeleteRoleRequest: Shape = Shape { name: "DeleteRoleRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("RoleName", Here(&roleNameType)) },
 ]), ..DEFAULT };
-pub static DeleteSAMLProviderRequest: Shape = Shape { name: "DeleteSAMLProviderRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("SAMLProviderArn", Here(&arnType)) },
-]), ..DEFAULT };
 pub static DeleteSSHPublicKeyRequest: Shape = Shape { name: "DeleteSSHPublicKeyRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("UserName", Here(&userNameType)) },
     Member { required: true, ..member("SSHPublicKeyId", Here(&publicKeyIdType)) },
@@ -327,25 +312,10 @@ pub static EnableMFADeviceRequest: Shape = Shape { name: "EnableMFADeviceRequest
 pub static EntityAlreadyExistsException: Shape = Shape { name: "EntityAlreadyExistsException", kind: Kind::Structure(&[
     member("message", Here(&entityAlreadyExistsMessage)),
 ]), ..DEFAULT };
-pub static EntityDetails: Shape = Shape { name: "EntityDetails", kind: Kind::Structure(&[
-    Member { required: true, ..member("EntityInfo", Here(&EntityInfo)) },
-    member("LastAuthenticated", Here(&dateType)),
-]), ..DEFAULT };
-pub static EntityInfo: Shape = Shape { name: "EntityInfo", kind: Kind::Structure(&[
-    Member { required: true, ..member("Arn", Here(&arnType)) },
-    Member { required: true, ..member("Name", Here(&userNameType)) },
-    Member { required: true, ..member("Type", Here(&policyOwnerEntityType)) },
-    Member { required: true, ..member("Id", Here(&idType)) },
-    member("Path", Here(&pathType)),
-]), ..DEFAULT };
 pub static EntityTemporarilyUnmodifiableException: Shape = Shape { name: "EntityTemporarilyUnmodifiableException", kind: Kind::Structure(&[
     member("message", Here(&entityTemporarilyUnmodifiableMessage)),
 ]), ..DEFAULT };
 pub static EntityType: Shape = Shape { name: "EntityType", values: &["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"], ..DEFAULT };
-pub static ErrorDetails: Shape = Shape { name: "ErrorDetails", kind: Kind::Structure(&[
-    Member { required: true, ..member("Message", Here(&stringType)) },
-    Member { required: true, ..member("Code", Here(&stringType)) },
-]), ..DEFAULT };
 pub static EvalDecisionDetailsType: Shape = Shape { name: "EvalDecisionDetailsType", kind: Kind::Map { key: Element::of(Here(&EvalDecisionSourceType)), value: Element::of(Here(&PolicyEvaluationDecisionType)) }, ..DEFAULT };
 pub static EvalDecisionSourceType: Shape = Shape { name: "EvalDecisionSourceType", min: Some(3.0), max: Some(256.0), ..DEFAULT };
 pub static EvaluationResult: Shape = Shape { name: "EvaluationResult", kind: Kind::Structure(&[
@@ -363,13 +333,6 @@ pub static EvaluationResultsListType: Shape = Shape { name: "EvaluationResultsLi
 pub static GenerateCredentialReportResponse: Shape = Shape { name: "GenerateCredentialReportResponse", kind: Kind::Structure(&[
     member("State", Here(&ReportStateType)),
     member("Description", Here(&ReportStateDescriptionType)),
-]), ..DEFAULT };
-pub static GenerateServiceLastAccessedDetailsRequest: Shape = Shape { name: "GenerateServiceLastAccessedDetailsRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("Arn", Here(&arnType)) },
-    member("Granularity", Here(&AccessAdvisorUsageGranularityType)),
-]), ..DEFAULT };
-pub static GenerateServiceLastAccessedDetailsResponse: Shape = Shape { name: "GenerateServiceLastAccessedDetailsResponse", kind: Kind::Structure(&[
-    member("JobId", Here(&jobIDType)),
 ]), ..DEFAULT };
 pub static GetAccessKeyLastUsedRequest: Shape = Shape { name: "GetAccessKeyLastUsedRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("AccessKeyId", Here(&accessKeyIdType)) },
@@ -492,18 +455,6 @@ pub static GetRoleRequest: Shape = Shape { name: "GetRoleRequest", kind: Kind::S
 pub static GetRoleResponse: Shape = Shape { name: "GetRoleResponse", kind: Kind::Structure(&[
     Member { required: true, ..member("Role", Here(&Role)) },
 ]), ..DEFAULT };
-pub static GetSAMLProviderRequest: Shape = Shape { name: "GetSAMLProviderRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("SAMLProviderArn", Here(&arnType)) },
-]), ..DEFAULT };
-pub static GetSAMLProviderResponse: Shape = Shape { name: "GetSAMLProviderResponse", kind: Kind::Structure(&[
-    member("SAMLProviderUUID", Here(&privateKeyIdType)),
-    member("SAMLMetadataDocument", Here(&SAMLMetadataDocumentType)),
-    member("CreateDate", Here(&dateType)),
-    member("ValidUntil", Here(&dateType)),
-    member("Tags", Here(&tagListType)),
-    member("AssertionEncryptionMode", Here(&assertionEncryptionModeType)),
-    member("PrivateKeyList", Here(&privateKeyList)),
-]), ..DEFAULT };
 pub static GetSSHPublicKeyRequest: Shape = Shape { name: "GetSSHPublicKeyRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("UserName", Here(&userNameType)) },
     Member { required: true, ..member("SSHPublicKeyId", Here(&publicKeyIdType)) },
@@ -517,36 +468,6 @@ pub static GetServerCertificateRequest: Shape = Shape { name: "GetServerCertific
 ]), ..DEFAULT };
 pub static GetServerCertificateResponse: Shape = Shape { name: "GetServerCertificateResponse", kind: Kind::Structure(&[
     Member { required: true, ..member("ServerCertificate", Here(&ServerCertificate)) },
-]), ..DEFAULT };
-pub static GetServiceLastAccessedDetailsRequest: Shape = Shape { name: "GetServiceLastAccessedDetailsRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("JobId", Here(&jobIDType)) },
-    member("MaxItems", Here(&maxItemsType)),
-    member("Marker", Here(&markerType)),
-]), ..DEFAULT };
-pub static GetServiceLastAccessedDetailsResponse: Shape = Shape { name: "GetServiceLastAccessedDetailsResponse", kind: Kind::Structure(&[
-    Member { required: true, ..member("JobStatus", Here(&jobStatusType)) },
-    member("JobType", Here(&AccessAdvisorUsageGranularityType)),
-    Member { required: true, ..member("JobCreationDate", Here(&dateType)) },
-    Member { required: true, ..member("ServicesLastAccessed", Here(&ServicesLastAccessed)) },
-    Member { required: true, ..member("JobCompletionDate", Here(&dateType)) },
-    member("IsTruncated", Here(&booleanType)),
-    member("Marker", Here(&responseMarkerType)),
-    member("Error", Here(&ErrorDetails)),
-]), ..DEFAULT };
-pub static GetServiceLastAccessedDetailsWithEntitiesRequest: Shape = Shape { name: "GetServiceLastAccessedDetailsWithEntitiesRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("JobId", Here(&jobIDType)) },
-    Member { required: true, ..member("ServiceNamespace", Here(&serviceNamespaceType)) },
-    member("MaxItems", Here(&maxItemsType)),
-    member("Marker", Here(&markerType)),
-]), ..DEFAULT };
-pub static GetServiceLastAccessedDetailsWithEntitiesResponse: Shape = Shape { name: "GetServiceLastAccessedDetailsWithEntitiesResponse", kind: Kind::Structure(&[
-    Member { required: true, ..member("JobStatus", Here(&jobStatusType)) },
-    Member { required: true, ..member("JobCreationDate", Here(&dateType)) },
-    Member { required: true, ..member("JobCompletionDate", Here(&dateType)) },
-    Member { required: true, ..member("EntityDetailsList", Here(&entityDetailsListType)) },
-    member("IsTruncated", Here(&booleanType)),
-    member("Marker", Here(&responseMarkerType)),
-    member("Error", Here(&ErrorDetails)),
 ]), ..DEFAULT };
 pub static GetServiceLinkedRoleDeletionStatusRequest: Shape = Shape { name: "GetServiceLinkedRoleDeletionStatusRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("DeletionTaskId", Here(&DeletionTaskIdType)) },
@@ -784,20 +705,6 @@ pub static ListOpenIDConnectProvidersRequest: Shape = Shape { name: "ListOpenIDC
 pub static ListOpenIDConnectProvidersResponse: Shape = Shape { name: "ListOpenIDConnectProvidersResponse", kind: Kind::Structure(&[
     member("OpenIDConnectProviderList", Here(&OpenIDConnectProviderListType)),
 ]), ..DEFAULT };
-pub static ListPoliciesGrantingServiceAccessEntry: Shape = Shape { name: "ListPoliciesGrantingServiceAccessEntry", kind: Kind::Structure(&[
-    member("ServiceNamespace", Here(&serviceNamespaceType)),
-    member("Policies", Here(&policyGrantingServiceAccessListType)),
-]), ..DEFAULT };
-pub static ListPoliciesGrantingServiceAccessRequest: Shape = Shape { name: "ListPoliciesGrantingServiceAccessRequest", kind: Kind::Structure(&[
-    member("Marker", Here(&markerType)),
-    Member { required: true, ..member("Arn", Here(&arnType)) },
-    Member { required: true, ..member("ServiceNamespaces", Here(&serviceNamespaceListType)) },
-]), ..DEFAULT };
-pub static ListPoliciesGrantingServiceAccessResponse: Shape = Shape { name: "ListPoliciesGrantingServiceAccessResponse", kind: Kind::Structure(&[
-    Member { required: true, ..member("PoliciesGrantingServiceAccess", Here(&listPolicyGrantingServiceAccessResponseListType)) },
-    member("IsTruncated", Here(&booleanType)),
-    member("Marker", Here(&responseMarkerType)),
-]), ..DEFAULT };
 pub static ListPoliciesRequest: Shape = Shape { name: "ListPoliciesRequest", kind: Kind::Structure(&[
     member("Scope", Here(&policyScopeType)),
     member("OnlyAttached", Here(&booleanType)),
@@ -858,16 +765,6 @@ pub static ListRolesRequest: Shape = Shape { name: "ListRolesRequest", kind: Kin
 ]), ..DEFAULT };
 pub static ListRolesResponse: Shape = Shape { name: "ListRolesResponse", kind: Kind::Structure(&[
     Member { required: true, ..member("Roles", Here(&roleListType)) },
-    member("IsTruncated", Here(&booleanType)),
-    member("Marker", Here(&responseMarkerType)),
-]), ..DEFAULT };
-pub static ListSAMLProviderTagsRequest: Shape = Shape { name: "ListSAMLProviderTagsRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("SAMLProviderArn", Here(&arnType)) },
-    member("Marker", Here(&markerType)),
-    member("MaxItems", Here(&maxItemsType)),
-]), ..DEFAULT };
-pub static ListSAMLProviderTagsResponse: Shape = Shape { name: "ListSAMLProviderTagsResponse", kind: Kind::Structure(&[
-    Member { required: true, ..member("Tags", Here(&tagListType)) },
     member("IsTruncated", Here(&booleanType)),
     member("Marker", Here(&responseMarkerType)),
 ]), ..DEFAULT };
@@ -1059,13 +956,6 @@ pub static PolicyEvaluationException: Shape = Shape { name: "PolicyEvaluationExc
     member("message", Here(&policyEvaluationErrorMessage)),
 ]), ..DEFAULT };
 pub static PolicyExclusionsListType: Shape = Shape { name: "PolicyExclusionsListType", kind: Kind::List(Element::of(Here(&PolicyIdentifier))), max: Some(256.0), ..DEFAULT };
-pub static PolicyGrantingServiceAccess: Shape = Shape { name: "PolicyGrantingServiceAccess", kind: Kind::Structure(&[
-    Member { required: true, ..member("PolicyName", Here(&policyNameType)) },
-    Member { required: true, ..member("PolicyType", Here(&policyType)) },
-    member("PolicyArn", Here(&arnType)),
-    member("EntityType", Here(&policyOwnerEntityType)),
-    member("EntityName", Here(&entityNameType)),
-]), ..DEFAULT };
 pub static PolicyGroup: Shape = Shape { name: "PolicyGroup", kind: Kind::Structure(&[
     member("GroupName", Here(&groupNameType)),
     member("GroupId", Here(&idType)),
@@ -1206,18 +1096,12 @@ pub static RoleUsageType: Shape = Shape { name: "RoleUsageType", kind: Kind::Str
     member("Region", Here(&RegionNameType)),
     member("Resources", Here(&ArnListType)),
 ]), ..DEFAULT };
-pub static SAMLMetadataDocumentType: Shape = Shape { name: "SAMLMetadataDocumentType", min: Some(1000.0), max: Some(10000000.0), ..DEFAULT };
-pub static SAMLPrivateKey: Shape = Shape { name: "SAMLPrivateKey", kind: Kind::Structure(&[
-    member("KeyId", Here(&privateKeyIdType)),
-    member("Timestamp", Here(&dateType)),
-]), ..DEFAULT };
 pub static SAMLProviderListEntry: Shape = Shape { name: "SAMLProviderListEntry", kind: Kind::Structure(&[
     member("Arn", Here(&arnType)),
     member("ValidUntil", Here(&dateType)),
     member("CreateDate", Here(&dateType)),
 ]), ..DEFAULT };
 pub static SAMLProviderListType: Shape = Shape { name: "SAMLProviderListType", kind: Kind::List(Element::of(Here(&SAMLProviderListEntry))), ..DEFAULT };
-pub static SAMLProviderNameType: Shape = Shape { name: "SAMLProviderNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
 pub static SSHPublicKey: Shape = Shape { name: "SSHPublicKey", kind: Kind::Structure(&[
     Member { required: true, ..member("UserName", Here(&userNameType)) },
     Member { required: true, ..member("SSHPublicKeyId", Here(&publicKeyIdType)) },
@@ -1250,15 +1134,6 @@ pub static ServerCertificateMetadata: Shape = Shape { name: "ServerCertificateMe
 pub static ServiceFailureException: Shape = Shape { name: "ServiceFailureException", kind: Kind::Structure(&[
     member("message", Here(&serviceFailureExceptionMessage)),
 ]), ..DEFAULT };
-pub static ServiceLastAccessed: Shape = Shape { name: "ServiceLastAccessed", kind: Kind::Structure(&[
-    Member { required: true, ..member("ServiceName", Here(&serviceNameType)) },
-    member("LastAuthenticated", Here(&dateType)),
-    Member { required: true, ..member("ServiceNamespace", Here(&serviceNamespaceType)) },
-    member("LastAuthenticatedEntity", Here(&arnType)),
-    member("LastAuthenticatedRegion", Here(&stringType)),
-    member("TotalAuthenticatedEntities", Here(&integerType)),
-    member("TrackedActionsLastAccessed", Here(&TrackedActionsLastAccessed)),
-]), ..DEFAULT };
 pub static ServiceNotSupportedException: Shape = Shape { name: "ServiceNotSupportedException", kind: Kind::Structure(&[
     member("message", Here(&serviceNotSupportedMessage)),
 ]), ..DEFAULT };
@@ -1285,7 +1160,6 @@ pub static ServiceSpecificCredentialMetadata: Shape = Shape { name: "ServiceSpec
     Member { required: true, ..member("ServiceName", Here(&serviceName)) },
 ]), ..DEFAULT };
 pub static ServiceSpecificCredentialsListType: Shape = Shape { name: "ServiceSpecificCredentialsListType", kind: Kind::List(Element::of(Here(&ServiceSpecificCredentialMetadata))), ..DEFAULT };
-pub static ServicesLastAccessed: Shape = Shape { name: "ServicesLastAccessed", kind: Kind::List(Element::of(Here(&ServiceLastAccessed))), ..DEFAULT };
 pub static SetDefaultPolicyVersionRequest: Shape = Shape { name: "SetDefaultPolicyVersionRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("PolicyArn", Here(&arnType)) },
     Member { required: true, ..member("VersionId", Here(&policyVersionIdType)) },
@@ -1370,10 +1244,6 @@ pub static TagRoleRequest: Shape = Shape { name: "TagRoleRequest", kind: Kind::S
     Member { required: true, ..member("RoleName", Here(&roleNameType)) },
     Member { required: true, ..member("Tags", Here(&tagListType)) },
 ]), ..DEFAULT };
-pub static TagSAMLProviderRequest: Shape = Shape { name: "TagSAMLProviderRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("SAMLProviderArn", Here(&arnType)) },
-    Member { required: true, ..member("Tags", Here(&tagListType)) },
-]), ..DEFAULT };
 pub static TagServerCertificateRequest: Shape = Shape { name: "TagServerCertificateRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("ServerCertificateName", Here(&serverCertificateNameType)) },
     Member { required: true, ..member("Tags", Here(&tagListType)) },
@@ -1382,13 +1252,6 @@ pub static TagUserRequest: Shape = Shape { name: "TagUserRequest", kind: Kind::S
     Member { required: true, ..member("UserName", Here(&existingUserNameType)) },
     Member { required: true, ..member("Tags", Here(&tagListType)) },
 ]), ..DEFAULT };
-pub static TrackedActionLastAccessed: Shape = Shape { name: "TrackedActionLastAccessed", kind: Kind::Structure(&[
-    member("ActionName", Here(&stringType)),
-    member("LastAccessedEntity", Here(&arnType)),
-    member("LastAccessedTime", Here(&dateType)),
-    member("LastAccessedRegion", Here(&stringType)),
-]), ..DEFAULT };
-pub static TrackedActionsLastAccessed: Shape = Shape { name: "TrackedActionsLastAccessed", kind: Kind::List(Element::of(Here(&TrackedActionLastAccessed))), ..DEFAULT };
 pub static UnmodifiableEntityException: Shape = Shape { name: "UnmodifiableEntityException", kind: Kind::Structure(&[
     member("message", Here(&unmodifiableEntityMessage)),
 ]), ..DEFAULT };
@@ -1413,10 +1276,6 @@ pub static UntagPolicyRequest: Shape = Shape { name: "UntagPolicyRequest", kind:
 ]), ..DEFAULT };
 pub static UntagRoleRequest: Shape = Shape { name: "UntagRoleRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("RoleName", Here(&roleNameType)) },
-    Member { required: true, ..member("TagKeys", Here(&tagKeyListType)) },
-]), ..DEFAULT };
-pub static UntagSAMLProviderRequest: Shape = Shape { name: "UntagSAMLProviderRequest", kind: Kind::Structure(&[
-    Member { required: true, ..member("SAMLProviderArn", Here(&arnType)) },
     Member { required: true, ..member("TagKeys", Here(&tagKeyListType)) },
 ]), ..DEFAULT };
 pub static UntagServerCertificateRequest: Shape = Shape { name: "UntagServerCertificateRequest", kind: Kind::Structure(&[
@@ -1474,16 +1333,6 @@ pub static UpdateRoleRequest: Shape = Shape { name: "UpdateRoleRequest", kind: K
     member("MaxSessionDuration", Here(&roleMaxSessionDurationType)),
 ]), ..DEFAULT };
 pub static UpdateRoleResponse: Shape = Shape { name: "UpdateRoleResponse", kind: Kind::Structure(&[
-]), ..DEFAULT };
-pub static UpdateSAMLProviderRequest: Shape = Shape { name: "UpdateSAMLProviderRequest", kind: Kind::Structure(&[
-    member("SAMLMetadataDocument", Here(&SAMLMetadataDocumentType)),
-    Member { required: true, ..member("SAMLProviderArn", Here(&arnType)) },
-    member("AssertionEncryptionMode", Here(&assertionEncryptionModeType)),
-    member("AddPrivateKey", Here(&privateKeyType)),
-    member("RemovePrivateKey", Here(&privateKeyIdType)),
-]), ..DEFAULT };
-pub static UpdateSAMLProviderResponse: Shape = Shape { name: "UpdateSAMLProviderResponse", kind: Kind::Structure(&[
-    member("SAMLProviderArn", Here(&arnType)),
 ]), ..DEFAULT };
 pub static UpdateSSHPublicKeyRequest: Shape = Shape { name: "UpdateSSHPublicKeyRequest", kind: Kind::Structure(&[
     Member { required: true, ..member("UserName", Here(&userNameType)) },
@@ -1566,23 +1415,22 @@ pub static VirtualMFADevice: Shape = Shape { name: "VirtualMFADevice", kind: Kin
     member("EnableDate", Here(&dateType)),
     member("Tags", Here(&tagListType)),
 ]), ..DEFAULT };
-pub static accessKeyIdType: Shape = Shape { name: "accessKeyIdType", min: Some(16.0), max: Some(128.0), pattern: Some(&PATTERN_3), ..DEFAULT };
+pub static accessKeyIdType: Shape = Shape { name: "accessKeyIdType", min: Some(16.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
 pub static accessKeyMetadataListType: Shape = Shape { name: "accessKeyMetadataListType", kind: Kind::List(Element::of(Here(&AccessKeyMetadata))), ..DEFAULT };
 pub static accessKeySecretType: Shape = Shape { name: "accessKeySecretType", sensitive: true, ..DEFAULT };
 pub static accountAliasListType: Shape = Shape { name: "accountAliasListType", kind: Kind::List(Element::of(Here(&accountAliasType))), ..DEFAULT };
-pub static accountAliasType: Shape = Shape { name: "accountAliasType", min: Some(3.0), max: Some(63.0), pattern: Some(&PATTERN_4), ..DEFAULT };
+pub static accountAliasType: Shape = Shape { name: "accountAliasType", min: Some(3.0), max: Some(63.0), pattern: Some(&PATTERN_3), ..DEFAULT };
 pub static allUsers: Shape = Shape { name: "allUsers", kind: Kind::Boolean, ..DEFAULT };
 pub static arnType: Shape = Shape { name: "arnType", min: Some(20.0), max: Some(2048.0), ..DEFAULT };
-pub static assertionEncryptionModeType: Shape = Shape { name: "assertionEncryptionModeType", values: &["Required", "Allowed"], ..DEFAULT };
 pub static assignmentStatusType: Shape = Shape { name: "assignmentStatusType", values: &["Assigned", "Unassigned", "Any"], ..DEFAULT };
 pub static attachedPoliciesListType: Shape = Shape { name: "attachedPoliciesListType", kind: Kind::List(Element::of(Here(&AttachedPolicy))), ..DEFAULT };
 pub static attachmentCountType: Shape = Shape { name: "attachmentCountType", kind: Kind::Integer, ..DEFAULT };
-pub static authenticationCodeType: Shape = Shape { name: "authenticationCodeType", min: Some(6.0), max: Some(6.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static authenticationCodeType: Shape = Shape { name: "authenticationCodeType", min: Some(6.0), max: Some(6.0), pattern: Some(&PATTERN_4), ..DEFAULT };
 pub static booleanObjectType: Shape = Shape { name: "booleanObjectType", kind: Kind::Boolean, ..DEFAULT };
 pub static booleanType: Shape = Shape { name: "booleanType", kind: Kind::Boolean, ..DEFAULT };
-pub static certificateBodyType: Shape = Shape { name: "certificateBodyType", min: Some(1.0), max: Some(16384.0), pattern: Some(&PATTERN_6), ..DEFAULT };
-pub static certificateChainType: Shape = Shape { name: "certificateChainType", min: Some(1.0), max: Some(2097152.0), pattern: Some(&PATTERN_6), ..DEFAULT };
-pub static certificateIdType: Shape = Shape { name: "certificateIdType", min: Some(24.0), max: Some(128.0), pattern: Some(&PATTERN_3), ..DEFAULT };
+pub static certificateBodyType: Shape = Shape { name: "certificateBodyType", min: Some(1.0), max: Some(16384.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static certificateChainType: Shape = Shape { name: "certificateChainType", min: Some(1.0), max: Some(2097152.0), pattern: Some(&PATTERN_5), ..DEFAULT };
+pub static certificateIdType: Shape = Shape { name: "certificateIdType", min: Some(24.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
 pub static certificateListType: Shape = Shape { name: "certificateListType", kind: Kind::List(Element::of(Here(&SigningCertificate))), ..DEFAULT };
 pub static clientIDListType: Shape = Shape { name: "clientIDListType", kind: Kind::List(Element::of(Here(&clientIDType))), ..DEFAULT };
 pub static clientIDType: Shape = Shape { name: "clientIDType", min: Some(1.0), max: Some(255.0), ..DEFAULT };
@@ -1597,9 +1445,7 @@ pub static duplicateCertificateMessage: Shape = Shape { name: "duplicateCertific
 pub static duplicateSSHPublicKeyMessage: Shape = Shape { name: "duplicateSSHPublicKeyMessage", ..DEFAULT };
 pub static encodingType: Shape = Shape { name: "encodingType", values: &["SSH", "PEM"], ..DEFAULT };
 pub static entityAlreadyExistsMessage: Shape = Shape { name: "entityAlreadyExistsMessage", ..DEFAULT };
-pub static entityDetailsListType: Shape = Shape { name: "entityDetailsListType", kind: Kind::List(Element::of(Here(&EntityDetails))), ..DEFAULT };
 pub static entityListType: Shape = Shape { name: "entityListType", kind: Kind::List(Element::of(Here(&EntityType))), ..DEFAULT };
-pub static entityNameType: Shape = Shape { name: "entityNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static entityTemporarilyUnmodifiableMessage: Shape = Shape { name: "entityTemporarilyUnmodifiableMessage", ..DEFAULT };
 pub static existingUserNameType: Shape = Shape { name: "existingUserNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static globalEndpointTokenVersion: Shape = Shape { name: "globalEndpointTokenVersion", values: &["v1Token", "v2Token"], ..DEFAULT };
@@ -1607,7 +1453,7 @@ pub static groupDetailListType: Shape = Shape { name: "groupDetailListType", kin
 pub static groupListType: Shape = Shape { name: "groupListType", kind: Kind::List(Element::of(Here(&Group))), ..DEFAULT };
 pub static groupNameListType: Shape = Shape { name: "groupNameListType", kind: Kind::List(Element::of(Here(&groupNameType))), ..DEFAULT };
 pub static groupNameType: Shape = Shape { name: "groupNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
-pub static idType: Shape = Shape { name: "idType", min: Some(16.0), max: Some(128.0), pattern: Some(&PATTERN_3), ..DEFAULT };
+pub static idType: Shape = Shape { name: "idType", min: Some(16.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
 pub static instanceProfileListType: Shape = Shape { name: "instanceProfileListType", kind: Kind::List(Element::of(Here(&InstanceProfile))), ..DEFAULT };
 pub static instanceProfileNameType: Shape = Shape { name: "instanceProfileNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static integerType: Shape = Shape { name: "integerType", kind: Kind::Integer, ..DEFAULT };
@@ -1616,11 +1462,8 @@ pub static invalidCertificateMessage: Shape = Shape { name: "invalidCertificateM
 pub static invalidInputMessage: Shape = Shape { name: "invalidInputMessage", ..DEFAULT };
 pub static invalidPublicKeyMessage: Shape = Shape { name: "invalidPublicKeyMessage", ..DEFAULT };
 pub static invalidUserTypeMessage: Shape = Shape { name: "invalidUserTypeMessage", ..DEFAULT };
-pub static jobIDType: Shape = Shape { name: "jobIDType", min: Some(36.0), max: Some(36.0), ..DEFAULT };
-pub static jobStatusType: Shape = Shape { name: "jobStatusType", values: &["IN_PROGRESS", "COMPLETED", "FAILED"], ..DEFAULT };
 pub static keyPairMismatchMessage: Shape = Shape { name: "keyPairMismatchMessage", ..DEFAULT };
 pub static limitExceededMessage: Shape = Shape { name: "limitExceededMessage", ..DEFAULT };
-pub static listPolicyGrantingServiceAccessResponseListType: Shape = Shape { name: "listPolicyGrantingServiceAccessResponseListType", kind: Kind::List(Element::of(Here(&ListPoliciesGrantingServiceAccessEntry))), ..DEFAULT };
 pub static malformedCertificateMessage: Shape = Shape { name: "malformedCertificateMessage", ..DEFAULT };
 pub static malformedPolicyDocumentMessage: Shape = Shape { name: "malformedPolicyDocumentMessage", ..DEFAULT };
 pub static markerType: Shape = Shape { name: "markerType", min: Some(1.0), max: Some(320.0), pattern: Some(&PATTERN_1), ..DEFAULT };
@@ -1632,59 +1475,51 @@ pub static noSuchEntityMessage: Shape = Shape { name: "noSuchEntityMessage", ..D
 pub static openIdIdpCommunicationErrorExceptionMessage: Shape = Shape { name: "openIdIdpCommunicationErrorExceptionMessage", ..DEFAULT };
 pub static passwordPolicyViolationMessage: Shape = Shape { name: "passwordPolicyViolationMessage", ..DEFAULT };
 pub static passwordReusePreventionType: Shape = Shape { name: "passwordReusePreventionType", kind: Kind::Integer, min: Some(1.0), max: Some(24.0), ..DEFAULT };
-pub static passwordType: Shape = Shape { name: "passwordType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_6), sensitive: true, ..DEFAULT };
-pub static pathPrefixType: Shape = Shape { name: "pathPrefixType", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_7), ..DEFAULT };
-pub static pathType: Shape = Shape { name: "pathType", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_8), ..DEFAULT };
+pub static passwordType: Shape = Shape { name: "passwordType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_5), sensitive: true, ..DEFAULT };
+pub static pathPrefixType: Shape = Shape { name: "pathPrefixType", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static pathType: Shape = Shape { name: "pathType", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_7), ..DEFAULT };
 pub static policyDescriptionType: Shape = Shape { name: "policyDescriptionType", max: Some(1000.0), ..DEFAULT };
 pub static policyDetailListType: Shape = Shape { name: "policyDetailListType", kind: Kind::List(Element::of(Here(&PolicyDetail))), ..DEFAULT };
-pub static policyDocumentType: Shape = Shape { name: "policyDocumentType", min: Some(1.0), max: Some(131072.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static policyDocumentType: Shape = Shape { name: "policyDocumentType", min: Some(1.0), max: Some(131072.0), pattern: Some(&PATTERN_5), ..DEFAULT };
 pub static policyDocumentVersionListType: Shape = Shape { name: "policyDocumentVersionListType", kind: Kind::List(Element::of(Here(&PolicyVersion))), ..DEFAULT };
 pub static policyEvaluationErrorMessage: Shape = Shape { name: "policyEvaluationErrorMessage", ..DEFAULT };
-pub static policyGrantingServiceAccessListType: Shape = Shape { name: "policyGrantingServiceAccessListType", kind: Kind::List(Element::of(Here(&PolicyGrantingServiceAccess))), ..DEFAULT };
 pub static policyListType: Shape = Shape { name: "policyListType", kind: Kind::List(Element::of(Here(&Policy))), ..DEFAULT };
 pub static policyNameListType: Shape = Shape { name: "policyNameListType", kind: Kind::List(Element::of(Here(&policyNameType))), ..DEFAULT };
 pub static policyNameType: Shape = Shape { name: "policyNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static policyNotAttachableMessage: Shape = Shape { name: "policyNotAttachableMessage", ..DEFAULT };
-pub static policyOwnerEntityType: Shape = Shape { name: "policyOwnerEntityType", values: &["USER", "ROLE", "GROUP"], ..DEFAULT };
-pub static policyPathType: Shape = Shape { name: "policyPathType", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_9), ..DEFAULT };
+pub static policyPathType: Shape = Shape { name: "policyPathType", min: Some(1.0), max: Some(512.0), pattern: Some(&PATTERN_8), ..DEFAULT };
 pub static policyScopeType: Shape = Shape { name: "policyScopeType", values: &["All", "AWS", "Local"], ..DEFAULT };
-pub static policyType: Shape = Shape { name: "policyType", values: &["INLINE", "MANAGED"], ..DEFAULT };
-pub static policyVersionIdType: Shape = Shape { name: "policyVersionIdType", pattern: Some(&PATTERN_10), ..DEFAULT };
-pub static privateKeyIdType: Shape = Shape { name: "privateKeyIdType", min: Some(22.0), max: Some(64.0), pattern: Some(&PATTERN_11), ..DEFAULT };
-pub static privateKeyList: Shape = Shape { name: "privateKeyList", kind: Kind::List(Element::of(Here(&SAMLPrivateKey))), max: Some(2.0), ..DEFAULT };
-pub static privateKeyType: Shape = Shape { name: "privateKeyType", min: Some(1.0), max: Some(16384.0), pattern: Some(&PATTERN_6), sensitive: true, ..DEFAULT };
-pub static publicKeyFingerprintType: Shape = Shape { name: "publicKeyFingerprintType", min: Some(48.0), max: Some(48.0), pattern: Some(&PATTERN_12), ..DEFAULT };
-pub static publicKeyIdType: Shape = Shape { name: "publicKeyIdType", min: Some(20.0), max: Some(128.0), pattern: Some(&PATTERN_3), ..DEFAULT };
-pub static publicKeyMaterialType: Shape = Shape { name: "publicKeyMaterialType", min: Some(1.0), max: Some(16384.0), pattern: Some(&PATTERN_6), ..DEFAULT };
+pub static policyVersionIdType: Shape = Shape { name: "policyVersionIdType", pattern: Some(&PATTERN_9), ..DEFAULT };
+pub static privateKeyType: Shape = Shape { name: "privateKeyType", min: Some(1.0), max: Some(16384.0), pattern: Some(&PATTERN_5), sensitive: true, ..DEFAULT };
+pub static publicKeyFingerprintType: Shape = Shape { name: "publicKeyFingerprintType", min: Some(48.0), max: Some(48.0), pattern: Some(&PATTERN_10), ..DEFAULT };
+pub static publicKeyIdType: Shape = Shape { name: "publicKeyIdType", min: Some(20.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static publicKeyMaterialType: Shape = Shape { name: "publicKeyMaterialType", min: Some(1.0), max: Some(16384.0), pattern: Some(&PATTERN_5), ..DEFAULT };
 pub static responseMarkerType: Shape = Shape { name: "responseMarkerType", ..DEFAULT };
-pub static roleDescriptionType: Shape = Shape { name: "roleDescriptionType", max: Some(1000.0), pattern: Some(&PATTERN_13), ..DEFAULT };
+pub static roleDescriptionType: Shape = Shape { name: "roleDescriptionType", max: Some(1000.0), pattern: Some(&PATTERN_11), ..DEFAULT };
 pub static roleDetailListType: Shape = Shape { name: "roleDetailListType", kind: Kind::List(Element::of(Here(&RoleDetail))), ..DEFAULT };
 pub static roleListType: Shape = Shape { name: "roleListType", kind: Kind::List(Element::of(Here(&Role))), ..DEFAULT };
 pub static roleMaxSessionDurationType: Shape = Shape { name: "roleMaxSessionDurationType", kind: Kind::Integer, min: Some(3600.0), max: Some(43200.0), ..DEFAULT };
 pub static roleNameType: Shape = Shape { name: "roleNameType", min: Some(1.0), max: Some(64.0), pattern: Some(&PATTERN_0), ..DEFAULT };
-pub static serialNumberType: Shape = Shape { name: "serialNumberType", min: Some(9.0), max: Some(256.0), pattern: Some(&PATTERN_14), ..DEFAULT };
+pub static serialNumberType: Shape = Shape { name: "serialNumberType", min: Some(9.0), max: Some(256.0), pattern: Some(&PATTERN_12), ..DEFAULT };
 pub static serverCertificateMetadataListType: Shape = Shape { name: "serverCertificateMetadataListType", kind: Kind::List(Element::of(Here(&ServerCertificateMetadata))), ..DEFAULT };
 pub static serverCertificateNameType: Shape = Shape { name: "serverCertificateNameType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static serviceCredentialAlias: Shape = Shape { name: "serviceCredentialAlias", min: Some(0.0), max: Some(200.0), pattern: Some(&PATTERN_0), ..DEFAULT };
 pub static serviceCredentialSecret: Shape = Shape { name: "serviceCredentialSecret", sensitive: true, ..DEFAULT };
 pub static serviceFailureExceptionMessage: Shape = Shape { name: "serviceFailureExceptionMessage", ..DEFAULT };
 pub static serviceName: Shape = Shape { name: "serviceName", ..DEFAULT };
-pub static serviceNameType: Shape = Shape { name: "serviceNameType", ..DEFAULT };
-pub static serviceNamespaceListType: Shape = Shape { name: "serviceNamespaceListType", kind: Kind::List(Element::of(Here(&serviceNamespaceType))), min: Some(1.0), max: Some(200.0), ..DEFAULT };
-pub static serviceNamespaceType: Shape = Shape { name: "serviceNamespaceType", min: Some(1.0), max: Some(64.0), pattern: Some(&PATTERN_15), ..DEFAULT };
 pub static serviceNotSupportedMessage: Shape = Shape { name: "serviceNotSupportedMessage", ..DEFAULT };
 pub static servicePassword: Shape = Shape { name: "servicePassword", sensitive: true, ..DEFAULT };
-pub static serviceSpecificCredentialId: Shape = Shape { name: "serviceSpecificCredentialId", min: Some(20.0), max: Some(128.0), pattern: Some(&PATTERN_3), ..DEFAULT };
-pub static serviceUserName: Shape = Shape { name: "serviceUserName", min: Some(0.0), max: Some(200.0), pattern: Some(&PATTERN_16), ..DEFAULT };
+pub static serviceSpecificCredentialId: Shape = Shape { name: "serviceSpecificCredentialId", min: Some(20.0), max: Some(128.0), pattern: Some(&PATTERN_2), ..DEFAULT };
+pub static serviceUserName: Shape = Shape { name: "serviceUserName", min: Some(0.0), max: Some(200.0), pattern: Some(&PATTERN_13), ..DEFAULT };
 pub static statusType: Shape = Shape { name: "statusType", values: &["Active", "Inactive", "Expired"], ..DEFAULT };
 pub static stringType: Shape = Shape { name: "stringType", ..DEFAULT };
 pub static summaryKeyType: Shape = Shape { name: "summaryKeyType", values: &["Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"], ..DEFAULT };
 pub static summaryMapType: Shape = Shape { name: "summaryMapType", kind: Kind::Map { key: Element::of(Here(&summaryKeyType)), value: Element::of(Here(&summaryValueType)) }, ..DEFAULT };
 pub static summaryValueType: Shape = Shape { name: "summaryValueType", kind: Kind::Integer, ..DEFAULT };
 pub static tagKeyListType: Shape = Shape { name: "tagKeyListType", kind: Kind::List(Element::of(Here(&tagKeyType))), max: Some(50.0), ..DEFAULT };
-pub static tagKeyType: Shape = Shape { name: "tagKeyType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_17), ..DEFAULT };
+pub static tagKeyType: Shape = Shape { name: "tagKeyType", min: Some(1.0), max: Some(128.0), pattern: Some(&PATTERN_14), ..DEFAULT };
 pub static tagListType: Shape = Shape { name: "tagListType", kind: Kind::List(Element::of(Here(&Tag))), max: Some(50.0), ..DEFAULT };
-pub static tagValueType: Shape = Shape { name: "tagValueType", min: Some(0.0), max: Some(256.0), pattern: Some(&PATTERN_18), ..DEFAULT };
+pub static tagValueType: Shape = Shape { name: "tagValueType", min: Some(0.0), max: Some(256.0), pattern: Some(&PATTERN_15), ..DEFAULT };
 pub static thumbprintListType: Shape = Shape { name: "thumbprintListType", kind: Kind::List(Element::of(Here(&thumbprintType))), ..DEFAULT };
 pub static thumbprintType: Shape = Shape { name: "thumbprintType", min: Some(40.0), max: Some(40.0), ..DEFAULT };
 pub static unmodifiableEntityMessage: Shape = Shape { name: "unmodifiableEntityMessage", ..DEFAULT };
@@ -1721,22 +1556,19 @@ pub static ERROR_ServiceFailureException: ErrorShape = ErrorShape { name: "Servi
 pub static ERROR_ServiceNotSupportedException: ErrorShape = ErrorShape { name: "ServiceNotSupportedException", code: "NotSupportedService", status: 404, fault: Fault::Client, shape: Here(&ServiceNotSupportedException) };
 pub static ERROR_UnmodifiableEntityException: ErrorShape = ErrorShape { name: "UnmodifiableEntityException", code: "UnmodifiableEntity", status: 400, fault: Fault::Client, shape: Here(&UnmodifiableEntityException) };
 pub static ERROR_UnrecognizedPublicKeyEncodingException: ErrorShape = ErrorShape { name: "UnrecognizedPublicKeyEncodingException", code: "UnrecognizedPublicKeyEncoding", status: 400, fault: Fault::Client, shape: Here(&UnrecognizedPublicKeyEncodingException) };
-static PATTERN_9: Pattern = Pattern::new("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/");
-static PATTERN_8: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
-static PATTERN_12: Pattern = Pattern::new("[:\\w]+");
-static PATTERN_11: Pattern = Pattern::new("[A-Z0-9]+");
-static PATTERN_5: Pattern = Pattern::new("[\\d]+");
-static PATTERN_18: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
-static PATTERN_17: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
-static PATTERN_13: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
-static PATTERN_6: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
+static PATTERN_8: Pattern = Pattern::new("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/");
+static PATTERN_7: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
+static PATTERN_10: Pattern = Pattern::new("[:\\w]+");
+static PATTERN_4: Pattern = Pattern::new("[\\d]+");
+static PATTERN_15: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
+static PATTERN_14: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
+static PATTERN_11: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
+static PATTERN_5: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
 static PATTERN_1: Pattern = Pattern::new("[\\u0020-\\u00FF]+");
-static PATTERN_16: Pattern = Pattern::new("[\\w+=,.@-]*");
+static PATTERN_13: Pattern = Pattern::new("[\\w+=,.@-]*");
 static PATTERN_0: Pattern = Pattern::new("[\\w+=,.@-]+");
-static PATTERN_14: Pattern = Pattern::new("[\\w+=/:,.@-]+");
-static PATTERN_15: Pattern = Pattern::new("[\\w-]*");
-static PATTERN_2: Pattern = Pattern::new("[\\w._-]+");
-static PATTERN_3: Pattern = Pattern::new("[\\w]+");
-static PATTERN_7: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
-static PATTERN_4: Pattern = Pattern::new("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");
-static PATTERN_10: Pattern = Pattern::new("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?");
+static PATTERN_12: Pattern = Pattern::new("[\\w+=/:,.@-]+");
+static PATTERN_2: Pattern = Pattern::new("[\\w]+");
+static PATTERN_6: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
+static PATTERN_3: Pattern = Pattern::new("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");
+static PATTERN_9: Pattern = Pattern::new("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?");

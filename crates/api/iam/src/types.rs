@@ -140,17 +140,6 @@ structures! {
     CreateRoleOutput: CreateRoleResponse {
         0 opt role: Role,
     }
-    CreateSAMLProviderInput: CreateSAMLProviderRequest {
-        0 req saml_metadata_document: String,
-        1 req name: String,
-        2 opt tags: Vec<Tag>,
-        3 opt assertion_encryption_mode: String,
-        4 opt add_private_key: String,
-    }
-    CreateSAMLProviderOutput: CreateSAMLProviderResponse {
-        0 opt saml_provider_arn: String,
-        1 opt tags: Vec<Tag>,
-    }
     CreateServiceLinkedRoleInput: CreateServiceLinkedRoleRequest {
         0 req aws_service_name: String,
         1 opt description: String,
@@ -228,9 +217,6 @@ structures! {
     DeleteRoleInput: DeleteRoleRequest {
         0 req role_name: String,
     }
-    DeleteSAMLProviderInput: DeleteSAMLProviderRequest {
-        0 req saml_provider_arn: String,
-    }
     DeleteSSHPublicKeyInput: DeleteSSHPublicKeyRequest {
         0 req user_name: String,
         1 req ssh_public_key_id: String,
@@ -287,21 +273,6 @@ structures! {
         2 req authentication_code1: String,
         3 req authentication_code2: String,
     }
-    EntityDetails: EntityDetails {
-        0 opt entity_info: EntityInfo,
-        1 opt last_authenticated: Timestamp,
-    }
-    EntityInfo: EntityInfo {
-        0 opt arn: String,
-        1 opt name: String,
-        2 opt r#type: String,
-        3 opt id: String,
-        4 opt path: String,
-    }
-    ErrorDetails: ErrorDetails {
-        0 opt message: String,
-        1 opt code: String,
-    }
     EvaluationResult: EvaluationResult {
         0 opt eval_action_name: String,
         1 opt eval_resource_name: String,
@@ -316,13 +287,6 @@ structures! {
     GenerateCredentialReportOutput: GenerateCredentialReportResponse {
         0 opt state: String,
         1 opt description: String,
-    }
-    GenerateServiceLastAccessedDetailsInput: GenerateServiceLastAccessedDetailsRequest {
-        0 req arn: String,
-        1 opt granularity: String,
-    }
-    GenerateServiceLastAccessedDetailsOutput: GenerateServiceLastAccessedDetailsResponse {
-        0 opt job_id: String,
     }
     GetAccessKeyLastUsedInput: GetAccessKeyLastUsedRequest {
         0 req access_key_id: String,
@@ -445,18 +409,6 @@ structures! {
     GetRoleOutput: GetRoleResponse {
         0 opt role: Role,
     }
-    GetSAMLProviderInput: GetSAMLProviderRequest {
-        0 req saml_provider_arn: String,
-    }
-    GetSAMLProviderOutput: GetSAMLProviderResponse {
-        0 opt saml_provider_uuid: String,
-        1 opt saml_metadata_document: String,
-        2 opt create_date: Timestamp,
-        3 opt valid_until: Timestamp,
-        4 opt tags: Vec<Tag>,
-        5 opt assertion_encryption_mode: String,
-        6 opt private_key_list: Vec<SAMLPrivateKey>,
-    }
     GetSSHPublicKeyInput: GetSSHPublicKeyRequest {
         0 req user_name: String,
         1 req ssh_public_key_id: String,
@@ -470,36 +422,6 @@ structures! {
     }
     GetServerCertificateOutput: GetServerCertificateResponse {
         0 opt server_certificate: ServerCertificate,
-    }
-    GetServiceLastAccessedDetailsInput: GetServiceLastAccessedDetailsRequest {
-        0 req job_id: String,
-        1 opt max_items: i32,
-        2 opt marker: String,
-    }
-    GetServiceLastAccessedDetailsOutput: GetServiceLastAccessedDetailsResponse {
-        0 opt job_status: String,
-        1 opt job_type: String,
-        2 opt job_creation_date: Timestamp,
-        3 opt services_last_accessed: Vec<ServiceLastAccessed>,
-        4 opt job_completion_date: Timestamp,
-        5 opt is_truncated: bool,
-        6 opt marker: String,
-        7 opt error: ErrorDetails,
-    }
-    GetServiceLastAccessedDetailsWithEntitiesInput: GetServiceLastAccessedDetailsWithEntitiesRequest {
-        0 req job_id: String,
-        1 req service_namespace: String,
-        2 opt max_items: i32,
-        3 opt marker: String,
-    }
-    GetServiceLastAccessedDetailsWithEntitiesOutput: GetServiceLastAccessedDetailsWithEntitiesResponse {
-        0 opt job_status: String,
-        1 opt job_creation_date: Timestamp,
-        2 opt job_completion_date: Timestamp,
-        3 opt entity_details_list: Vec<EntityDetails>,
-        4 opt is_truncated: bool,
-        5 opt marker: String,
-        6 opt error: ErrorDetails,
     }
     GetServiceLinkedRoleDeletionStatusInput: GetServiceLinkedRoleDeletionStatusRequest {
         0 req deletion_task_id: String,
@@ -714,20 +636,6 @@ structures! {
     ListOpenIDConnectProvidersOutput: ListOpenIDConnectProvidersResponse {
         0 opt openid_connect_provider_list: Vec<OpenIDConnectProviderListEntry>,
     }
-    ListPoliciesGrantingServiceAccessEntry: ListPoliciesGrantingServiceAccessEntry {
-        0 opt service_namespace: String,
-        1 opt policies: Vec<PolicyGrantingServiceAccess>,
-    }
-    ListPoliciesGrantingServiceAccessInput: ListPoliciesGrantingServiceAccessRequest {
-        0 opt marker: String,
-        1 req arn: String,
-        2 req service_namespaces: Vec<String>,
-    }
-    ListPoliciesGrantingServiceAccessOutput: ListPoliciesGrantingServiceAccessResponse {
-        0 opt policies_granting_service_access: Vec<ListPoliciesGrantingServiceAccessEntry>,
-        1 opt is_truncated: bool,
-        2 opt marker: String,
-    }
     ListPoliciesInput: ListPoliciesRequest {
         0 opt scope: String,
         1 opt only_attached: bool,
@@ -788,16 +696,6 @@ structures! {
     }
     ListRolesOutput: ListRolesResponse {
         0 opt roles: Vec<Role>,
-        1 opt is_truncated: bool,
-        2 opt marker: String,
-    }
-    ListSAMLProviderTagsInput: ListSAMLProviderTagsRequest {
-        0 req saml_provider_arn: String,
-        1 opt marker: String,
-        2 opt max_items: i32,
-    }
-    ListSAMLProviderTagsOutput: ListSAMLProviderTagsResponse {
-        0 opt tags: Vec<Tag>,
         1 opt is_truncated: bool,
         2 opt marker: String,
     }
@@ -963,13 +861,6 @@ structures! {
         0 opt policy_name: String,
         1 opt policy_document: String,
     }
-    PolicyGrantingServiceAccess: PolicyGrantingServiceAccess {
-        0 opt policy_name: String,
-        1 opt policy_type: String,
-        2 opt policy_arn: String,
-        3 opt entity_type: String,
-        4 opt entity_name: String,
-    }
     PolicyGroup: PolicyGroup {
         0 opt group_name: String,
         1 opt group_id: String,
@@ -1089,10 +980,6 @@ structures! {
         0 opt region: String,
         1 opt resources: Vec<String>,
     }
-    SAMLPrivateKey: SAMLPrivateKey {
-        0 opt key_id: String,
-        1 opt timestamp: Timestamp,
-    }
     SAMLProviderListEntry: SAMLProviderListEntry {
         0 opt arn: String,
         1 opt valid_until: Timestamp,
@@ -1125,15 +1012,6 @@ structures! {
         3 opt arn: String,
         4 opt upload_date: Timestamp,
         5 opt expiration: Timestamp,
-    }
-    ServiceLastAccessed: ServiceLastAccessed {
-        0 opt service_name: String,
-        1 opt last_authenticated: Timestamp,
-        2 opt service_namespace: String,
-        3 opt last_authenticated_entity: String,
-        4 opt last_authenticated_region: String,
-        5 opt total_authenticated_entities: i32,
-        6 opt tracked_actions_last_accessed: Vec<TrackedActionLastAccessed>,
     }
     ServiceSpecificCredential: ServiceSpecificCredential {
         0 opt create_date: Timestamp,
@@ -1239,10 +1117,6 @@ structures! {
         0 req role_name: String,
         1 req tags: Vec<Tag>,
     }
-    TagSAMLProviderInput: TagSAMLProviderRequest {
-        0 req saml_provider_arn: String,
-        1 req tags: Vec<Tag>,
-    }
     TagServerCertificateInput: TagServerCertificateRequest {
         0 req server_certificate_name: String,
         1 req tags: Vec<Tag>,
@@ -1250,12 +1124,6 @@ structures! {
     TagUserInput: TagUserRequest {
         0 req user_name: String,
         1 req tags: Vec<Tag>,
-    }
-    TrackedActionLastAccessed: TrackedActionLastAccessed {
-        0 opt action_name: String,
-        1 opt last_accessed_entity: String,
-        2 opt last_accessed_time: Timestamp,
-        3 opt last_accessed_region: String,
     }
     UntagInstanceProfileInput: UntagInstanceProfileRequest {
         0 req instance_profile_name: String,
@@ -1275,10 +1143,6 @@ structures! {
     }
     UntagRoleInput: UntagRoleRequest {
         0 req role_name: String,
-        1 req tag_keys: Vec<String>,
-    }
-    UntagSAMLProviderInput: UntagSAMLProviderRequest {
-        0 req saml_provider_arn: String,
         1 req tag_keys: Vec<String>,
     }
     UntagServerCertificateInput: UntagServerCertificateRequest {
@@ -1336,16 +1200,6 @@ structures! {
         2 opt max_session_duration: i32,
     }
     UpdateRoleOutput: UpdateRoleResponse {}
-    UpdateSAMLProviderInput: UpdateSAMLProviderRequest {
-        0 opt saml_metadata_document: String,
-        1 req saml_provider_arn: String,
-        2 opt assertion_encryption_mode: String,
-        3 opt add_private_key: String,
-        4 opt remove_private_key: String,
-    }
-    UpdateSAMLProviderOutput: UpdateSAMLProviderResponse {
-        0 opt saml_provider_arn: String,
-    }
     UpdateSSHPublicKeyInput: UpdateSSHPublicKeyRequest {
         0 req user_name: String,
         1 req ssh_public_key_id: String,

@@ -115,11 +115,7 @@ pub(super) async fn deploy(
         service_name: express.name.clone(),
         task_definition: parts.task_definition,
         desired_count: parts.tasks,
-        capacity_provider_strategy: Some(vec![api::CapacityProviderStrategyItem {
-            capacity_provider: "FARGATE".into(),
-            weight: Some(1),
-            base: None,
-        }]),
+        launch_type: Some("FARGATE".into()),
         network_configuration: Some(parts.network),
         load_balancers: Some(parts.load_balancers),
         availability_zone_rebalancing: Some("ENABLED".into()),
