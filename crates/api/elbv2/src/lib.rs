@@ -463,29 +463,10 @@ static OPERATIONS: &[wire::Operation] = &[
     },
     wire::Operation {
         name: "ModifyCapacityReservation",
-        input: Some(Here(&shapes::ModifyCapacityReservationInput)),
-        output: Some(Here(&shapes::ModifyCapacityReservationOutput)),
-        result_wrapper: Some("ModifyCapacityReservationResult"),
-        errors: &[
-            &shapes::ERROR_LoadBalancerNotFoundException,
-            &shapes::ERROR_InvalidConfigurationRequestException,
-            &shapes::ERROR_CapacityUnitsLimitExceededException,
-            &shapes::ERROR_CapacityReservationPendingException,
-            &shapes::ERROR_InsufficientCapacityException,
-            &shapes::ERROR_CapacityDecreaseRequestsLimitExceededException,
-            &shapes::ERROR_PriorRequestNotCompleteException,
-            &shapes::ERROR_OperationNotPermittedException,
-        ],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {
         name: "ModifyIpPools",
-        input: Some(Here(&shapes::ModifyIpPoolsInput)),
-        output: Some(Here(&shapes::ModifyIpPoolsOutput)),
-        result_wrapper: Some("ModifyIpPoolsResult"),
-        errors: &[&shapes::ERROR_LoadBalancerNotFoundException],
-        taken: true,
         ..OPERATION
     },
     wire::Operation {

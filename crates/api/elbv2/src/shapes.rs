@@ -118,8 +118,6 @@ pub static AvailabilityZones: Shape = Shape { name: "AvailabilityZones", kind: K
 pub static CaCertificatesBundleNotFoundException: Shape = Shape { name: "CaCertificatesBundleNotFoundException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static CanonicalHostedZoneId: Shape = Shape { name: "CanonicalHostedZoneId", ..DEFAULT };
-pub static CapacityDecreaseRequestsLimitExceededException: Shape = Shape { name: "CapacityDecreaseRequestsLimitExceededException", kind: Kind::Structure(&[
-]), ..DEFAULT };
 pub static CapacityReservationPendingException: Shape = Shape { name: "CapacityReservationPendingException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static CapacityReservationStateEnum: Shape = Shape { name: "CapacityReservationStateEnum", values: &["provisioned", "pending", "rebalancing", "failed"], ..DEFAULT };
@@ -129,8 +127,6 @@ pub static CapacityReservationStatus: Shape = Shape { name: "CapacityReservation
 ]), ..DEFAULT };
 pub static CapacityUnits: Shape = Shape { name: "CapacityUnits", kind: Kind::Integer, ..DEFAULT };
 pub static CapacityUnitsDouble: Shape = Shape { name: "CapacityUnitsDouble", kind: Kind::Double, ..DEFAULT };
-pub static CapacityUnitsLimitExceededException: Shape = Shape { name: "CapacityUnitsLimitExceededException", kind: Kind::Structure(&[
-]), ..DEFAULT };
 pub static Certificate: Shape = Shape { name: "Certificate", kind: Kind::Structure(&[
     member("CertificateArn", Here(&CertificateArn)),
     member("IsDefault", Here(&Default)),
@@ -485,8 +481,6 @@ pub static IPv6Address: Shape = Shape { name: "IPv6Address", ..DEFAULT };
 pub static IgnoreClientCertificateExpiry: Shape = Shape { name: "IgnoreClientCertificateExpiry", kind: Kind::Boolean, ..DEFAULT };
 pub static IncompatibleProtocolsException: Shape = Shape { name: "IncompatibleProtocolsException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
-pub static InsufficientCapacityException: Shape = Shape { name: "InsufficientCapacityException", kind: Kind::Structure(&[
-]), ..DEFAULT };
 pub static InvalidCaCertificatesBundleException: Shape = Shape { name: "InvalidCaCertificatesBundleException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static InvalidConfigurationRequestException: Shape = Shape { name: "InvalidConfigurationRequestException", kind: Kind::Structure(&[
@@ -616,25 +610,6 @@ pub static MinimumLoadBalancerCapacity: Shape = Shape { name: "MinimumLoadBalanc
 ]), ..DEFAULT };
 pub static MitigationInEffectEnum: Shape = Shape { name: "MitigationInEffectEnum", values: &["yes", "no"], ..DEFAULT };
 pub static Mode: Shape = Shape { name: "Mode", ..DEFAULT };
-pub static ModifyCapacityReservationInput: Shape = Shape { name: "ModifyCapacityReservationInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("LoadBalancerArn", Here(&LoadBalancerArn)) },
-    member("MinimumLoadBalancerCapacity", Here(&MinimumLoadBalancerCapacity)),
-    member("ResetCapacityReservation", Here(&ResetCapacityReservation)),
-]), ..DEFAULT };
-pub static ModifyCapacityReservationOutput: Shape = Shape { name: "ModifyCapacityReservationOutput", kind: Kind::Structure(&[
-    member("LastModifiedTime", Here(&LastModifiedTime)),
-    member("DecreaseRequestsRemaining", Here(&DecreaseRequestsRemaining)),
-    member("MinimumLoadBalancerCapacity", Here(&MinimumLoadBalancerCapacity)),
-    member("CapacityReservationState", Here(&ZonalCapacityReservationStates)),
-]), ..DEFAULT };
-pub static ModifyIpPoolsInput: Shape = Shape { name: "ModifyIpPoolsInput", kind: Kind::Structure(&[
-    Member { required: true, ..member("LoadBalancerArn", Here(&LoadBalancerArn)) },
-    member("IpamPools", Here(&IpamPools)),
-    member("RemoveIpamPools", Here(&RemoveIpamPools)),
-]), ..DEFAULT };
-pub static ModifyIpPoolsOutput: Shape = Shape { name: "ModifyIpPoolsOutput", kind: Kind::Structure(&[
-    member("IpamPools", Here(&IpamPools)),
-]), ..DEFAULT };
 pub static ModifyListenerAttributesInput: Shape = Shape { name: "ModifyListenerAttributesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("ListenerArn", Here(&ListenerArn)) },
     Member { required: true, ..member("Attributes", Here(&ListenerAttributes)) },
@@ -724,8 +699,6 @@ pub static PathPatternConditionConfig: Shape = Shape { name: "PathPatternConditi
 ]), ..DEFAULT };
 pub static Policy: Shape = Shape { name: "Policy", min: Some(1.0), ..DEFAULT };
 pub static Port: Shape = Shape { name: "Port", kind: Kind::Integer, min: Some(1.0), max: Some(65535.0), ..DEFAULT };
-pub static PriorRequestNotCompleteException: Shape = Shape { name: "PriorRequestNotCompleteException", kind: Kind::Structure(&[
-]), ..DEFAULT };
 pub static PriorityInUseException: Shape = Shape { name: "PriorityInUseException", kind: Kind::Structure(&[
 ]), ..DEFAULT };
 pub static PrivateIPv4Address: Shape = Shape { name: "PrivateIPv4Address", ..DEFAULT };
@@ -760,8 +733,6 @@ pub static RegisterTargetsInput: Shape = Shape { name: "RegisterTargetsInput", k
 ]), ..DEFAULT };
 pub static RegisterTargetsOutput: Shape = Shape { name: "RegisterTargetsOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
-pub static RemoveIpamPoolEnum: Shape = Shape { name: "RemoveIpamPoolEnum", values: &["ipv4"], ..DEFAULT };
-pub static RemoveIpamPools: Shape = Shape { name: "RemoveIpamPools", kind: Kind::List(Element::of(Here(&RemoveIpamPoolEnum))), ..DEFAULT };
 pub static RemoveListenerCertificatesInput: Shape = Shape { name: "RemoveListenerCertificatesInput", kind: Kind::Structure(&[
     Member { required: true, ..member("ListenerArn", Here(&ListenerArn)) },
     Member { required: true, ..member("Certificates", Here(&CertificateList)) },
@@ -780,7 +751,6 @@ pub static RemoveTrustStoreRevocationsInput: Shape = Shape { name: "RemoveTrustS
 ]), ..DEFAULT };
 pub static RemoveTrustStoreRevocationsOutput: Shape = Shape { name: "RemoveTrustStoreRevocationsOutput", kind: Kind::Structure(&[
 ]), ..DEFAULT };
-pub static ResetCapacityReservation: Shape = Shape { name: "ResetCapacityReservation", kind: Kind::Boolean, ..DEFAULT };
 pub static ResetTransforms: Shape = Shape { name: "ResetTransforms", kind: Kind::Boolean, ..DEFAULT };
 pub static ResourceArn: Shape = Shape { name: "ResourceArn", ..DEFAULT };
 pub static ResourceArns: Shape = Shape { name: "ResourceArns", kind: Kind::List(Element::of(Here(&ResourceArn))), ..DEFAULT };
@@ -1085,9 +1055,7 @@ pub static ERROR_ALPNPolicyNotSupportedException: ErrorShape = ErrorShape { name
 pub static ERROR_AllocationIdNotFoundException: ErrorShape = ErrorShape { name: "AllocationIdNotFoundException", code: "AllocationIdNotFound", status: 400, fault: Fault::Client, shape: Here(&AllocationIdNotFoundException) };
 pub static ERROR_AvailabilityZoneNotSupportedException: ErrorShape = ErrorShape { name: "AvailabilityZoneNotSupportedException", code: "AvailabilityZoneNotSupported", status: 400, fault: Fault::Client, shape: Here(&AvailabilityZoneNotSupportedException) };
 pub static ERROR_CaCertificatesBundleNotFoundException: ErrorShape = ErrorShape { name: "CaCertificatesBundleNotFoundException", code: "CaCertificatesBundleNotFound", status: 400, fault: Fault::Client, shape: Here(&CaCertificatesBundleNotFoundException) };
-pub static ERROR_CapacityDecreaseRequestsLimitExceededException: ErrorShape = ErrorShape { name: "CapacityDecreaseRequestsLimitExceededException", code: "CapacityDecreaseRequestLimitExceeded", status: 400, fault: Fault::Client, shape: Here(&CapacityDecreaseRequestsLimitExceededException) };
 pub static ERROR_CapacityReservationPendingException: ErrorShape = ErrorShape { name: "CapacityReservationPendingException", code: "CapacityReservationPending", status: 400, fault: Fault::Client, shape: Here(&CapacityReservationPendingException) };
-pub static ERROR_CapacityUnitsLimitExceededException: ErrorShape = ErrorShape { name: "CapacityUnitsLimitExceededException", code: "CapacityUnitsLimitExceeded", status: 400, fault: Fault::Client, shape: Here(&CapacityUnitsLimitExceededException) };
 pub static ERROR_CertificateNotFoundException: ErrorShape = ErrorShape { name: "CertificateNotFoundException", code: "CertificateNotFound", status: 400, fault: Fault::Client, shape: Here(&CertificateNotFoundException) };
 pub static ERROR_DeleteAssociationSameAccountException: ErrorShape = ErrorShape { name: "DeleteAssociationSameAccountException", code: "DeleteAssociationSameAccount", status: 400, fault: Fault::Client, shape: Here(&DeleteAssociationSameAccountException) };
 pub static ERROR_DuplicateListenerException: ErrorShape = ErrorShape { name: "DuplicateListenerException", code: "DuplicateListener", status: 400, fault: Fault::Client, shape: Here(&DuplicateListenerException) };
@@ -1097,7 +1065,6 @@ pub static ERROR_DuplicateTargetGroupNameException: ErrorShape = ErrorShape { na
 pub static ERROR_DuplicateTrustStoreNameException: ErrorShape = ErrorShape { name: "DuplicateTrustStoreNameException", code: "DuplicateTrustStoreName", status: 400, fault: Fault::Client, shape: Here(&DuplicateTrustStoreNameException) };
 pub static ERROR_HealthUnavailableException: ErrorShape = ErrorShape { name: "HealthUnavailableException", code: "HealthUnavailable", status: 500, fault: Fault::Server, shape: Here(&HealthUnavailableException) };
 pub static ERROR_IncompatibleProtocolsException: ErrorShape = ErrorShape { name: "IncompatibleProtocolsException", code: "IncompatibleProtocols", status: 400, fault: Fault::Client, shape: Here(&IncompatibleProtocolsException) };
-pub static ERROR_InsufficientCapacityException: ErrorShape = ErrorShape { name: "InsufficientCapacityException", code: "InsufficientCapacity", status: 500, fault: Fault::Server, shape: Here(&InsufficientCapacityException) };
 pub static ERROR_InvalidCaCertificatesBundleException: ErrorShape = ErrorShape { name: "InvalidCaCertificatesBundleException", code: "InvalidCaCertificatesBundle", status: 400, fault: Fault::Client, shape: Here(&InvalidCaCertificatesBundleException) };
 pub static ERROR_InvalidConfigurationRequestException: ErrorShape = ErrorShape { name: "InvalidConfigurationRequestException", code: "InvalidConfigurationRequest", status: 400, fault: Fault::Client, shape: Here(&InvalidConfigurationRequestException) };
 pub static ERROR_InvalidLoadBalancerActionException: ErrorShape = ErrorShape { name: "InvalidLoadBalancerActionException", code: "InvalidLoadBalancerAction", status: 400, fault: Fault::Client, shape: Here(&InvalidLoadBalancerActionException) };
@@ -1109,7 +1076,6 @@ pub static ERROR_InvalidTargetException: ErrorShape = ErrorShape { name: "Invali
 pub static ERROR_ListenerNotFoundException: ErrorShape = ErrorShape { name: "ListenerNotFoundException", code: "ListenerNotFound", status: 400, fault: Fault::Client, shape: Here(&ListenerNotFoundException) };
 pub static ERROR_LoadBalancerNotFoundException: ErrorShape = ErrorShape { name: "LoadBalancerNotFoundException", code: "LoadBalancerNotFound", status: 400, fault: Fault::Client, shape: Here(&LoadBalancerNotFoundException) };
 pub static ERROR_OperationNotPermittedException: ErrorShape = ErrorShape { name: "OperationNotPermittedException", code: "OperationNotPermitted", status: 400, fault: Fault::Client, shape: Here(&OperationNotPermittedException) };
-pub static ERROR_PriorRequestNotCompleteException: ErrorShape = ErrorShape { name: "PriorRequestNotCompleteException", code: "PriorRequestNotComplete", status: 429, fault: Fault::Client, shape: Here(&PriorRequestNotCompleteException) };
 pub static ERROR_PriorityInUseException: ErrorShape = ErrorShape { name: "PriorityInUseException", code: "PriorityInUse", status: 400, fault: Fault::Client, shape: Here(&PriorityInUseException) };
 pub static ERROR_ResourceInUseException: ErrorShape = ErrorShape { name: "ResourceInUseException", code: "ResourceInUse", status: 400, fault: Fault::Client, shape: Here(&ResourceInUseException) };
 pub static ERROR_ResourceNotFoundException: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFound", status: 400, fault: Fault::Client, shape: Here(&ResourceNotFoundException) };

@@ -453,25 +453,6 @@ structures! {
     MinimumLoadBalancerCapacity: MinimumLoadBalancerCapacity {
         0 opt capacity_units: i32,
     }
-    ModifyCapacityReservationInput: ModifyCapacityReservationInput {
-        0 req load_balancer_arn: String,
-        1 opt minimum_load_balancer_capacity: MinimumLoadBalancerCapacity,
-        2 opt reset_capacity_reservation: bool,
-    }
-    ModifyCapacityReservationOutput: ModifyCapacityReservationOutput {
-        0 opt last_modified_time: Timestamp,
-        1 opt decrease_requests_remaining: i32,
-        2 opt minimum_load_balancer_capacity: MinimumLoadBalancerCapacity,
-        3 opt capacity_reservation_state: Vec<ZonalCapacityReservationState>,
-    }
-    ModifyIpPoolsInput: ModifyIpPoolsInput {
-        0 req load_balancer_arn: String,
-        1 opt ipam_pools: IpamPools,
-        2 opt remove_ipam_pools: Vec<String>,
-    }
-    ModifyIpPoolsOutput: ModifyIpPoolsOutput {
-        0 opt ipam_pools: IpamPools,
-    }
     ModifyListenerAttributesInput: ModifyListenerAttributesInput {
         0 req listener_arn: String,
         1 req attributes: Vec<ListenerAttribute>,

@@ -771,7 +771,7 @@ async fn grants_fit_what_a_key_can_do() {
         ),
         (
             grant(&symmetric, Some("*"), "Decrypt"),
-            "InvalidArnException",
+            "ValidationException",
         ),
     ] {
         let refused = place.ask(ops::CreateGrant, input).await.unwrap_err();
