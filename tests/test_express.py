@@ -8,6 +8,7 @@ import pytest
 import images
 import tasks
 from neargate import ACCOUNT, ROLE, refused, wait_until
+from people import neargate
 
 INFRASTRUCTURE = f"arn:aws:iam::{ACCOUNT}:role/infrastructure"
 SERVE = "mkdir -p /tmp/w; echo {text} | tee /tmp/w/index.html > /tmp/w/ping; exec httpd -f -p 80 -h /tmp/w"
@@ -81,7 +82,7 @@ def test_one_call_to_a_page_then_another_image_then_nothing(own_gate, pages, tmp
     push(gate, pages)
     ecs = gate.client("ecs")
     authority = tmp_path / "authority.pem"
-    authority.write_text(gate.cli("authority", "print").stdout)
+    authority.write_text(neargate(gate, "authority", "print").stdout)
     container = {"image": images.aws_name("one")}
     made = gate.aws(
         "ecs", "create-express-gateway-service", "--service-name", "web", "--execution-role-arn", ROLE,

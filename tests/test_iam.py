@@ -91,9 +91,14 @@ def test_no_secret_lies_in_the_data_directory(gate):
     assert not [s for s in secrets if s in gate.log()]
 
 
-def test_mfa_and_saml_are_refused_by_name(gate):
-    said = gate.aws("iam", "create-virtual-mfa-device", "--virtual-mfa-device-name", "x", "--outfile", "/dev/null",
-                    "--bootstrap-method", "QRCodePNG", check=False)
-    assert said.returncode != 0 and "iam:CreateVirtualMFADevice" in said.stderr
-    assert gate.client("iam").list_virtual_mfa_devices()["VirtualMFADevices"] == []
+def test_the_cli_makes_an_mfa_device_and_saml_is_refused_by_name(gate, tmp_path):
+    picture = tmp_path / "device.png"
+    made = gate.aws("iam", "create-virtual-mfa-device", "--virtual-mfa-device-name", "x", "--outfile", str(picture),
+                    "--bootstrap-method", "QRCodePNG")["VirtualMFADevice"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    shown = gate.client("iam").list_virtual_mfa_devices(AssignmentStatus="Unassigned")["VirtualMFADevices"]
+    assert [device["SerialNumber"] for device in shown] == [made["SerialNumber"]]
+    gate.client("iam").delete_virtual_mfa_device(SerialNumber=made["SerialNumber"])
+    said = gate.aws("iam", "create-saml-provider", "--name", "x", "--saml-metadata-document", "x" * 1000, check=False)
+    assert said.returncode != 0 and "iam:CreateSAMLProvider" in said.stderr
     assert gate.client("iam").list_saml_providers()["SAMLProviderList"] == []

@@ -133,8 +133,8 @@ def test_queries(gate, logs):
     code, message = refused(logs.start_query, logGroupName=GROUP, startTime=0, endTime=1, queryString="fields a | lmit 5")
     assert (code, message) == ("MalformedQueryException", "unexpected symbol found lmit at line 1 and position 11")
     with pytest.raises(logs.exceptions.MalformedQueryException) as error:
-        logs.start_query(logGroupName=GROUP, startTime=0, endTime=1, queryString="fields a | pattern b")
-    assert error.value.response["queryCompileError"]["location"] == {"startCharOffset": 11, "endCharOffset": 18}
+        logs.start_query(logGroupName=GROUP, startTime=0, endTime=1, queryString="fields a | unmask b")
+    assert error.value.response["queryCompileError"]["location"] == {"startCharOffset": 11, "endCharOffset": 17}
     started = gate.aws("logs", "start-query", "--log-group-name", GROUP, "--start-time", "0", "--end-time",
                        str(int(time.time()) + 60), "--query-string", "stats count(*)")
     shown = wait_until(lambda: next((a for a in [gate.aws("logs", "get-query-results", "--query-id", started["queryId"])]

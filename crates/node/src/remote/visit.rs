@@ -136,14 +136,17 @@ async fn run(
     let (response, way) = opened;
     let response = response.map_err(|late| late.to_string())?;
     let response = response.map_err(|error| error.to_string())?;
-    let visitor = Heard {
+    let mut visitor = Heard {
         body: response.into_body(),
         buffer: BytesMut::new(),
     };
     match way {
-        Way::Terminal(terminal) => carry_terminal(terminal, visitor, say).await,
-        Way::Port(stream) => carry_port(stream, visitor, say).await,
+        Way::Terminal(terminal) => carry_terminal(terminal, &mut visitor, say).await,
+        Way::Port(stream) => carry_port(stream, &mut visitor, say).await,
     }
+    // Who lets go of an answer before its end resets the stream, and what was said last would be lost.
+    let gone = async { while visitor.next().await.is_some() {} };
+    let _ = tokio::time::timeout(OPEN, gone).await;
     Ok(())
 }
 
@@ -169,7 +172,7 @@ impl Heard {
 }
 
 /// The program ends with the terminal's channels, which end with this.
-async fn carry_terminal(terminal: Terminal, mut visitor: Heard, say: mpsc::Sender<Bytes>) {
+async fn carry_terminal(terminal: Terminal, visitor: &mut Heard, say: mpsc::Sender<Bytes>) {
     let Terminal { input, mut output } = terminal;
     let typed = async {
         while let Some(said) = visitor.next().await {
@@ -203,7 +206,7 @@ async fn carry_terminal(terminal: Terminal, mut visitor: Heard, say: mpsc::Sende
 }
 
 /// The end of either direction is the connection's, as it is where no host is between.
-async fn carry_port(mut stream: TcpStream, mut visitor: Heard, say: mpsc::Sender<Bytes>) {
+async fn carry_port(mut stream: TcpStream, visitor: &mut Heard, say: mpsc::Sender<Bytes>) {
     let (mut from, mut to) = stream.split();
     let sent = async {
         while let Some(Said::Bytes(bytes)) = visitor.next().await {
