@@ -10,13 +10,17 @@ use neargate_policy::actions::{On, Reference, ours};
 use neargate_wire::schema::{Kind, Shape};
 use neargate_wire::value::Value;
 
+type Tags = Vec<(String, String)>;
+/// Tags, and the type of what they are set on.
+type Specified = (Option<String>, Tags);
+
 /// Tags that a call sets on what it makes.
 #[derive(Debug)]
 pub(super) struct Tagged {
     /// What sets tags, without its prefix: `CreateTags`.
     pub(super) action: &'static str,
     pub(super) named: Named,
-    pub(super) tags: Vec<(String, String)>,
+    pub(super) tags: Tags,
 }
 
 impl Authority<'_> {
@@ -139,7 +143,7 @@ fn of_parent(on: &On, said: &Said) -> Option<Named> {
 }
 
 /// The tags that are set, with the type of what they are set on where the call says it, as EC2's do.
-fn given(shape: &'static Shape, input: &Value) -> Vec<(Option<String>, Vec<(String, String)>)> {
+fn given(shape: &'static Shape, input: &Value) -> Vec<Specified> {
     let mut all = Vec::new();
     for (at, value) in input.fields() {
         let Some(member) = shape.members().get(*at) else {
@@ -156,10 +160,7 @@ fn given(shape: &'static Shape, input: &Value) -> Vec<(Option<String>, Vec<(Stri
 }
 
 /// EC2's `TagSpecifications`.
-pub(super) fn specified(
-    shape: &'static Shape,
-    value: &Value,
-) -> Vec<(Option<String>, Vec<(String, String)>)> {
+pub(super) fn specified(shape: &'static Shape, value: &Value) -> Vec<Specified> {
     let (Kind::List(element), Value::List(all)) = (shape.kind, value) else {
         return Vec::new();
     };

@@ -65,7 +65,7 @@ async fn read(cx: &Ctx, content: api::RevocationContent) -> Result<Revocation, A
     let key = key.ok_or_else(|| say::place_missing("S3 key"))?;
     let missing = Missing {
         not_there: say::revocation_file_not_found,
-        too_large: too_large,
+        too_large,
     };
     let (file, source) = objects::read(cx, bucket, key, content.s3_object_version, missing).await?;
     let read = plan::revocation_lists(&file).ok_or_else(say::invalid_revocation_file)?;
