@@ -69,7 +69,7 @@ async fn a_health_check_follows_each_instance_of_a_public_service() {
     let checks = Arc::<StandIn>::default();
     lab.house.caller.connect(vec![checks.clone().table()]);
     let input = api::CreatePublicDnsNamespaceInput {
-        name: "m.example".into(),
+        name: "m.local".into(),
         ..Default::default()
     };
     let made = ask(&lab, ops::CreatePublicDnsNamespace, input)
