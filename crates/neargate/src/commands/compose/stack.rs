@@ -115,7 +115,8 @@ pub async fn bring(
     let action = match old {
         Some(_) => "UpdateStack",
         None => {
-            input.extend(pairs(&[("OnFailure", "DELETE")]));
+            // It is deleted here once its tasks have been asked why: with its cluster they are forgotten.
+            input.extend(pairs(&[("OnFailure", "DO_NOTHING")]));
             "CreateStack"
         }
     };
@@ -132,7 +133,7 @@ pub async fn bring(
     };
     let mut watch = Watch {
         client,
-        cluster: named,
+        cluster: named.clone(),
         seen,
         told: BTreeSet::new(),
         failures: Vec::new(),
@@ -142,7 +143,10 @@ pub async fn bring(
     match stack.status.as_str() {
         "CREATE_COMPLETE" | "UPDATE_COMPLETE" => Ok(stack),
         status => {
-            let why = watch.failures.first().cloned().or(stack.reason);
+            let why = watch.failures.first().cloned().or(stack.reason.clone());
+            if old.is_none() {
+                delete(client, &named, &stack).await?;
+            }
             bail!(
                 "the stack is {status}: {}",
                 why.unwrap_or_else(|| "CloudFormation does not say why".into())
