@@ -71,8 +71,8 @@ impl Visited for ShimRuntime {
     }
 }
 
-/// What the visitor wanted.
-enum Way {
+/// What the visitor was let into.
+enum Entry {
     Terminal(Terminal),
     Port(TcpStream),
 }
@@ -98,21 +98,21 @@ async fn run(
         container,
         to,
     } = visit;
-    let way = match visited {
+    let entry = match visited {
         None => Err("The container's node is only starting.".to_owned()),
         Some(visited) => match to {
             VisitTo::Terminal(args) => {
                 let opened = visited.terminal(&task_id, &container, &args).await;
-                opened.map(Way::Terminal)
+                opened.map(Entry::Terminal)
             }
             VisitTo::Port(to) => {
                 let connected = visited.connect(&task_id, &container, to).await;
-                connected.map(Way::Port)
+                connected.map(Entry::Port)
             }
         },
     };
     let (say, said) = mpsc::channel::<Bytes>(PIECES);
-    let first = match &way {
+    let first = match &entry {
         Ok(_) => Said::Opened,
         Err(why) => Said::Failed(why.clone()),
     };
@@ -124,25 +124,17 @@ async fn run(
     });
     let body = StreamBody::new(pieces).boxed_unsync();
     let path = format!("/v1/visit/{id}");
-    let opened = caller.send(Method::POST, &path, body);
-    let opened = match way {
-        Ok(way) => (tokio::time::timeout(OPEN, opened).await, way),
-        Err(_) => {
-            drop(say);
-            let told = tokio::time::timeout(OPEN, opened).await;
-            return told.map(drop).map_err(|late| late.to_string());
-        }
-    };
-    let (response, way) = opened;
-    let response = response.map_err(|late| late.to_string())?;
+    let opened = tokio::time::timeout(OPEN, caller.send(Method::POST, &path, body)).await;
+    let response = opened.map_err(|late| late.to_string())?;
     let response = response.map_err(|error| error.to_string())?;
     let mut visitor = Heard {
         body: response.into_body(),
         buffer: BytesMut::new(),
     };
-    match way {
-        Way::Terminal(terminal) => carry_terminal(terminal, &mut visitor, say).await,
-        Way::Port(stream) => carry_port(stream, &mut visitor, say).await,
+    match entry {
+        Ok(Entry::Terminal(terminal)) => carry_terminal(terminal, &mut visitor, say).await,
+        Ok(Entry::Port(stream)) => carry_port(stream, &mut visitor, say).await,
+        Err(_) => drop(say),
     }
     // Who lets go of an answer before its end resets the stream, and what was said last would be lost.
     let gone = async { while visitor.next().await.is_some() {} };
@@ -182,7 +174,7 @@ async fn carry_terminal(terminal: Terminal, visitor: &mut Heard, say: mpsc::Send
                 Said::Opened | Said::Failed(_) | Said::Ended(_) => return,
             };
             if input.send(typed).await.is_err() {
-                // The program has ended; what it said last is still on its way.
+                // The program has ended; what it said last is still on its entry.
                 std::future::pending::<()>().await;
             }
         }
