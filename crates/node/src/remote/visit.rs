@@ -174,7 +174,7 @@ async fn carry_terminal(terminal: Terminal, visitor: &mut Heard, say: mpsc::Send
                 Said::Opened | Said::Failed(_) | Said::Ended(_) => return,
             };
             if input.send(typed).await.is_err() {
-                // The program has ended; what it said last is still on its entry.
+                // The program has ended; what it said last is still on its way.
                 std::future::pending::<()>().await;
             }
         }
